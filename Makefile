@@ -1,0 +1,60 @@
+# The only place where commands are spelled out. `make demo` and `make test` need Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Great Expectations, dbt and Dagster send nothing home
+export GX_ANALYTICS_ENABLED := false
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export DAGSTER_DISABLE_TELEMETRY := yes
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo dev test lint unit integration coverage lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.runtime: pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "leanfunnel needs Python 3.11 or newer; try: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	@touch $@
+
+install: $(VENV)/.runtime ## the runtime, in .venv
+
+demo: $(VENV)/.runtime ## the main job on a generated company, published into ./demo
+	$(BIN)/leanfunnel demo
+
+dev: $(VENV)/.dev ## the demo org and the Dagster UI on http://127.0.0.1:3000
+	$(BIN)/python -m dagster_project.dev
+
+test: lint unit integration ## linters and every test that is not long
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/dbt parse --project-dir dbt --profiles-dir dbt --quiet --no-partial-parse --target-path ../.lint/dbt --log-path .lint/logs
+	$(BIN)/sqlfluff lint dbt/models dbt/tests dbt/macros --disable-progress-bar --nocolor
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n 2 tests/unit tests/architecture
+
+integration: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/integration
+
+coverage: $(VENV)/.dev ## do the 95 % intervals of conversion cover the planted value? 200 seeds
+	$(BIN)/python -m bench.coverage --seeds 200
+
+lock: ## write requirements.lock from a fresh environment
+	rm -rf .lint/lock && $(PYTHON) -m venv .lint/lock
+	.lint/lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	{ echo '# exact versions that were tested together: names and versions only; made by `make lock`'; \
+	  .lint/lock/bin/python -m pip freeze --exclude-editable; } > requirements.lock
+	rm -rf .lint/lock
+
+clean: ## what runs produced (not ./data, a real org's files)
+	rm -rf demo .lint dbt/target dbt/logs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,240 @@
+"""Settings: the only reader of the environment, `.env` and `leanfunnel.yml`. Typed; secrets are SecretStr.
+
+Logins come from `SALESFORCE_*` (environment or `.env`; secrets also from a file named by `SALESFORCE_…_FILE`), places from
+`LEANFUNNEL_*`, and what rev-ops decides (time zone, smallest sample, window) from `<home>/leanfunnel.yml`. No default here
+holds a secret, and no error repeats one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from dagster_project.errors import SettingsError, nearest
+from dagster_project.home import Home
+from dagster_project.salesforce import auth
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+"""The checkout: `dbt/` and the shipped `expectations/` lie beside the package."""
+
+_PLACES = {
+    "LEANFUNNEL_HOME": "the folder of one org's files",
+    "LEANFUNNEL_NO_SKIP": "tests only",
+    "LEANFUNNEL_CONFORMED": "set by leanfunnel for dbt",
+    "LEANFUNNEL_BUILDING": "set by leanfunnel for dbt",
+}
+_Model = TypeVar("_Model", bound=BaseModel)
+_SECRETS = ("client_secret", "password", "security_token", "private_key", "access_token")
+
+
+class RunOptions(BaseModel):
+    """What `leanfunnel.yml` may say. Every key is optional."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reporting_timezone: str | None = Field(None, description="IANA name; default: the org's own time zone")
+    minimum_n: int = Field(20, ge=2, description="below this many observations a rate or a median says `too few`")
+    conversion_days: int = Field(90, ge=1, le=1000, description="days within which an entry may convert")
+    measurable_share: float = Field(
+        0.20, ge=0, le=1, description="largest share of won deals without a customer response"
+    )
+    extra_fields: dict[str, list[str]] = Field(
+        default_factory=dict, description="further fields by object, landed as they are: {Opportunity: [Region__c]}"
+    )
+    keep_publications: int = Field(3, ge=1, le=100, description="how many publications are kept")
+
+    @field_validator("reporting_timezone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ZoneInfo(value)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                raise ValueError(f"'{value}' is no IANA time zone; write for example Europe/Berlin") from error
+        return value
+
+
+class SalesforceLogin(BaseModel):
+    """How to log in. Which kind is chosen by `auth`, or by what is given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    auth: Literal["client_credentials", "jwt", "access_token", "password"] | None = None
+    login_url: str = "https://login.salesforce.com"
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    security_token: SecretStr | None = None
+    private_key: SecretStr | None = None
+    access_token: SecretStr | None = None
+    instance_url: str | None = None
+    api_version: str = Field("62.0", pattern=r"^\d{2}\.0$")
+
+
+class Settings(BaseModel):
+    """Everything a run needs from outside."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    home: Home
+    login: SalesforceLogin
+    options: RunOptions
+
+    @property
+    def definitions(self) -> Path:
+        """The org's own definitions where it has some, else those shipped."""
+        return self.home.expectations if self.home.expectations.is_dir() else REPOSITORY / "expectations"
+
+    @property
+    def dbt_project(self) -> Path:
+        """The dbt project shipped beside the package."""
+        return REPOSITORY / "dbt"
+
+    def credentials(self) -> auth.Credentials:
+        """The login for the Salesforce client. Raises SettingsError, naming what is missing."""
+        return _credentials(self.login)
+
+
+def load(
+    home: Path | None = None, environment: Mapping[str, str] | None = None, dotenv: Path | None = None
+) -> Settings:
+    """Settings from the environment, `.env` (the environment wins) and `<home>/leanfunnel.yml`.
+
+    `home`, where given, wins over LEANFUNNEL_HOME. Raises SettingsError for anything unknown or malformed.
+    """
+    dotenv = Path(".env") if dotenv is None else dotenv
+    values = {**_read_dotenv(dotenv), **(os.environ if environment is None else environment)}
+    _refuse_unknown(values)
+    place = home or Path(values.get("LEANFUNNEL_HOME") or "data")
+    resolved = Home(place.expanduser().resolve())
+    return Settings(home=resolved, login=_login(values), options=read_options(resolved.settings_file))
+
+
+def read_options(path: Path) -> RunOptions:
+    """`leanfunnel.yml`, or the defaults where it is absent. Raises SettingsError with the key and what to write."""
+    if not path.exists():
+        return RunOptions()
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except UnicodeDecodeError as error:
+        raise SettingsError("is not UTF-8 text.", where=str(path), todo="Save it as UTF-8.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise SettingsError(
+            f"is not valid YAML: {getattr(error, 'problem', None) or 'cannot be read'}.",
+            where=f"{path}{line}",
+            todo="Mend that line; a setting reads `name: value`.",
+        ) from error
+    if not isinstance(raw, dict):
+        raise SettingsError("holds no settings.", where=str(path), todo="Write `name: value`, one a line.")
+    unknown = [str(key) for key in raw if key not in RunOptions.model_fields]
+    if unknown:
+        known = RunOptions.model_fields
+        hints = " ".join(f"Unknown setting '{key}'.{nearest(key, known)}" for key in unknown)
+        raise SettingsError(hints, where=str(path), todo=f"Known: {', '.join(known)}.")
+    return _validated(RunOptions, raw, where=str(path))
+
+
+def _login(values: Mapping[str, str]) -> SalesforceLogin:
+    given: dict[str, Any] = {}
+    for field in SalesforceLogin.model_fields:
+        name = f"SALESFORCE_{field.upper()}"
+        if values.get(name):
+            given[field] = values[name]
+        elif field in _SECRETS and values.get(f"{name}_FILE"):
+            path = Path(values[f"{name}_FILE"])
+            try:
+                given[field] = path.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingsError(
+                    "cannot be read.", where=f"{name}_FILE={path}", todo="Name a readable text file."
+                ) from error
+    return _validated(SalesforceLogin, given, where="environment", prefix="SALESFORCE_")
+
+
+def _credentials(login: SalesforceLogin) -> auth.Credentials:
+    kind = login.auth
+    if kind is None:
+        if login.access_token:
+            kind = "access_token"
+        elif login.private_key:
+            kind = "jwt"
+        elif login.client_secret and not login.password:
+            kind = "client_credentials"
+        elif login.password:
+            kind = "password"
+        else:
+            raise SettingsError(
+                "no Salesforce login is set.",
+                where="environment",
+                todo="Set SALESFORCE_LOGIN_URL, SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET (or another login: "
+                "see .env.example), or try `leanfunnel demo`.",
+            )
+    needed = {
+        "client_credentials": ("login_url", "client_id", "client_secret"),
+        "jwt": ("login_url", "client_id", "username", "private_key"),
+        "access_token": ("instance_url", "access_token"),
+        "password": ("login_url", "username", "password"),
+    }[kind]
+    missing = [f"SALESFORCE_{name.upper()}" for name in needed if not getattr(login, name)]
+    if missing:
+        raise SettingsError(
+            f"the login by {kind} lacks {', '.join(missing)}.", where="environment", todo="Set it (see .env.example)."
+        )
+
+    def secret(name: str) -> str:
+        value = getattr(login, name)
+        return value.get_secret_value() if value else ""
+
+    if kind == "client_credentials":
+        return auth.ClientCredentials(login.login_url, login.client_id or "", secret("client_secret"))
+    if kind == "jwt":
+        return auth.JwtBearer(login.login_url, login.client_id or "", login.username or "", secret("private_key"))
+    if kind == "access_token":
+        return auth.AccessToken(login.instance_url or "", secret("access_token"))
+    return auth.UsernamePassword(login.login_url, login.username or "", secret("password"), secret("security_token"))
+
+
+def _refuse_unknown(values: Mapping[str, str]) -> None:
+    fields = [f"SALESFORCE_{field.upper()}" for field in SalesforceLogin.model_fields]
+    fields += [f"SALESFORCE_{field.upper()}_FILE" for field in _SECRETS]
+    known = {*fields, *_PLACES}
+    for name in values:
+        if name.startswith("LEANFUNNEL_") and name not in known:
+            raise SettingsError(
+                f"unknown setting {name}.{nearest(name, known)}", where="environment", todo="See .env.example."
+            )
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    from dotenv import dotenv_values  # not needed where there is no such file
+
+    values = {key: value for key, value in dotenv_values(path, interpolate=False).items() if value}
+    known = {f"SALESFORCE_{field.upper()}" for field in SalesforceLogin.model_fields}
+    known |= {f"SALESFORCE_{field.upper()}_FILE" for field in _SECRETS} | set(_PLACES)
+    for name in values:
+        if name.startswith(("SALESFORCE_", "LEANFUNNEL_")) and name not in known:
+            raise SettingsError(f"unknown setting {name}.{nearest(name, known)}", where=str(path))
+    return values
+
+
+def _validated(model: type[_Model], raw: Mapping[str, Any], *, where: str, prefix: str = "") -> _Model:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        told = []
+        for problem in error.errors(include_input=False, include_url=False):
+            place = ".".join(str(part) for part in problem["loc"])
+            place = f"{prefix}{place.upper()}" if prefix else place
+            told.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}.")
+        raise SettingsError(" ".join(told), where=where, todo="Correct the value.") from None

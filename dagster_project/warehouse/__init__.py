@@ -1,0 +1,4 @@
+"""The warehouse: one DuckDB file written by one writer, fed by the landing log, shaped by dbt.
+
+Belongs here: landing views, control tables, the stage map, the in-process dbt build. Does not: Salesforce, Dagster, rules.
+"""

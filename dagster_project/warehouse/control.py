@@ -1,0 +1,96 @@
+"""Schemas `control` and `audit`: what a run is told, as tables, so that no model reads a clock, a variable or a file.
+
+Models take `as_of` from `control.run`; changed dbt vars would force dbt to parse the whole project again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import date, datetime
+from typing import Any
+
+import duckdb
+
+_DDL = """
+CREATE SCHEMA IF NOT EXISTS control;
+CREATE SCHEMA IF NOT EXISTS audit;
+CREATE OR REPLACE TABLE control.run (
+    run_id VARCHAR, as_of TIMESTAMP, as_of_on DATE, known_at TIMESTAMP, org_id VARCHAR, record_url_base VARCHAR,
+    corporate_currency VARCHAR, minimum_n INTEGER, conversion_days INTEGER, reporting_timezone VARCHAR,
+    fiscal_year_start_month INTEGER, measurable_share DOUBLE
+);
+CREATE OR REPLACE TABLE control.stage_map (
+    sales_process VARCHAR, stage_name VARCHAR, stage_order INTEGER, step VARCHAR, step_rank INTEGER, location VARCHAR,
+    is_closed BOOLEAN, is_won BOOLEAN, is_active BOOLEAN
+);
+CREATE OR REPLACE TABLE control.definition (
+    definition_id VARCHAR, rule_number INTEGER, name VARCHAR, version INTEGER, title VARCHAR, entity VARCHAR, kind VARCHAR,
+    mode VARCHAR, from_step_rank INTEGER, evidence VARCHAR, threshold VARCHAR, owner VARCHAR, accountable VARCHAR,
+    why VARCHAR, fix VARCHAR, agreed_by VARCHAR, agreed_on DATE, is_configured BOOLEAN
+);
+CREATE OR REPLACE TABLE control.field_inventory (object VARCHAR, field VARCHAR, status VARCHAR);
+CREATE TABLE IF NOT EXISTS audit.verdict (
+    definition_id VARCHAR, definition_version INTEGER, rule_number INTEGER, kind VARCHAR, mode VARCHAR, entity VARCHAR,
+    row_key VARCHAR, record_id VARCHAR, status VARCHAR, observed_value VARCHAR, cause VARCHAR
+);
+CREATE TABLE IF NOT EXISTS audit.definition_run (
+    definition_id VARCHAR, definition_version INTEGER, rule_number INTEGER, kind VARCHAR, mode VARCHAR, entity VARCHAR,
+    state VARCHAR, state_cause VARCHAR, raw BIGINT, met BIGINT, breached BIGINT, not_applicable BIGINT, unknown BIGINT,
+    mostly DOUBLE, success BOOLEAN, stops BOOLEAN
+);
+CREATE TABLE IF NOT EXISTS audit.ledger (
+    definition_id VARCHAR, definition_version INTEGER, record_id VARCHAR, row_key VARCHAR, first_seen_at TIMESTAMP,
+    last_seen_at TIMESTAMP, resolved_at TIMESTAMP, observed_value VARCHAR
+);
+"""
+
+DEFINITION_COLUMNS = (
+    "definition_id", "rule_number", "name", "version", "title", "entity", "kind", "mode", "from_step_rank", "evidence",
+    "threshold", "owner", "accountable", "why", "fix", "agreed_by", "agreed_on", "is_configured",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """The one row of `control.run`. Instants are naive UTC."""
+
+    run_id: str
+    as_of: datetime
+    as_of_on: date
+    known_at: datetime
+    org_id: str
+    record_url_base: str
+    corporate_currency: str | None
+    minimum_n: int
+    conversion_days: int
+    reporting_timezone: str
+    fiscal_year_start_month: int
+    measurable_share: float
+
+
+def write_control(
+    connection: duckdb.DuckDBPyConnection,
+    run: RunRow,
+    stage_map: Iterable[Sequence[Any]],
+    definitions: Iterable[Mapping[str, Any]],
+    inventory: Iterable[tuple[str, str | None, str]],
+) -> None:
+    """Replace the control tables and see to it that the audit tables exist, in one transaction."""
+    connection.execute("BEGIN")
+    try:
+        connection.execute(_DDL)
+        _insert(connection, "control.run", [astuple(run)], len(fields(RunRow)))
+        _insert(connection, "control.stage_map", list(stage_map), 9)
+        rows = [tuple(row.get(column) for column in DEFINITION_COLUMNS) for row in definitions]
+        _insert(connection, "control.definition", rows, len(DEFINITION_COLUMNS))
+        _insert(connection, "control.field_inventory", list(inventory), 3)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[Any]], width: int) -> None:
+    if rows:
+        connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * width)})", rows)

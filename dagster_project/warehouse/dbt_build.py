@@ -1,0 +1,99 @@
+"""Running the dbt project in this process: parse once, build by tag. Knows no model by name.
+
+In process saves three seconds a call against `dbt` in a shell, and one manifest serves both targets, since relations are
+spelled out in full.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dagster_project.errors import WarehouseError
+from dagster_project.home import Home
+
+Progress = Callable[[str, int, int], None]
+"""Called with (node name, nodes finished, nodes selected)."""
+
+
+def dbt_environment(home: Home) -> dict[str, str]:
+    """What `profiles.yml` reads: the two files of this home."""
+    return {
+        "LEANFUNNEL_CONFORMED": str(home.conformed),
+        "LEANFUNNEL_BUILDING": str(home.building),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+
+
+class DbtBuild:
+    """The dbt project at `project_dir` over the warehouse of `home`. Importing dbt waits until the first call."""
+
+    def __init__(self, project_dir: Path, home: Home) -> None:
+        self._project_dir, self._home, self._manifest = project_dir, home, None
+
+    def build(self, tag: str, *, full_refresh: bool = False, progress: Progress | None = None) -> int:
+        """Models and data tests tagged `tag`, into the target of the same name. Returns how many nodes ran.
+
+        Raises WarehouseError naming the first node that failed and how many did.
+        """
+        arguments = ["build", "--select", f"tag:{tag}", "--target", tag, "--exclude-resource-type", "unit_test"]
+        if full_refresh:
+            arguments.append("--full-refresh")
+        seen: dict[str, Any] = {"selected": 0, "done": 0}
+
+        def on_event(event: Any) -> None:
+            name = event.info.name
+            if name == "NodeFinished":
+                seen["done"] += 1
+                if progress:
+                    progress(event.data.node_info.node_name, seen["done"], seen["selected"])
+            elif name == "ConcurrencyLine":
+                seen["selected"] = event.data.node_count
+
+        result = self._invoke(arguments, [on_event])
+        nodes = list(getattr(result.result, "results", None) or [])
+        failed = [node for node in nodes if str(node.status) in ("error", "fail")]
+        if not result.success or failed:
+            raise self._failure(result, failed, tag)
+        return len(nodes)
+
+    def _failure(self, result: Any, failed: list[Any], tag: str) -> WarehouseError:
+        log = self._home.warehouse / "dbt" / "logs" / "dbt.log"
+        if not failed:
+            text = str(result.exception or "dbt stopped").strip().splitlines()
+            return WarehouseError(f"dbt could not build '{tag}': {' '.join(text[:3])}", todo=f"See {log}.")
+        first = failed[0]
+        message = " ".join((first.message or "").split())[:300]
+        if any(sign in message for sign in ("No space left", "File too large")):
+            return WarehouseError("the disk is full.", where=str(self._home.warehouse), todo="Free some space and run again.")
+        more = f" ({len(failed) - 1} more failed)" if len(failed) > 1 else ""
+        kind = "test" if first.node.resource_type == "test" else "model"
+        return WarehouseError(f"the {kind} {first.node.name} failed{more}: {message}", where="dbt", todo=f"See {log}.")
+
+    def _invoke(self, arguments: list[str], callbacks: list[Any]) -> Any:
+        os.environ.update(dbt_environment(self._home))
+        self._home.warehouse.mkdir(parents=True, exist_ok=True)
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
+        place = self._home.warehouse / "dbt"
+        common = [
+            "--project-dir", str(self._project_dir), "--profiles-dir", str(self._project_dir),
+            "--target-path", str(place / "target"), "--log-path", str(place / "logs"),
+            "--quiet", "--no-print", "--log-level", "none", "--log-level-file", "info", "--no-write-json",
+        ]  # fmt: skip
+        try:
+            if self._manifest is None:
+                parsed = dbtRunner().invoke(["parse", *common])
+                if not parsed.success:
+                    raise WarehouseError(
+                        f"the dbt project cannot be read: {' '.join(str(parsed.exception).split())[:400]}",
+                        where=str(self._project_dir),
+                    )
+                self._manifest = parsed.result
+            return dbtRunner(manifest=self._manifest, callbacks=callbacks).invoke([*arguments, *common])
+        finally:
+            # dbt keeps its connection; until it is closed no other process can open the file
+            DuckDBConnectionManager.close_all_connections()

@@ -1,0 +1,83 @@
+"""Layers of the dbt project, read from its manifest: only staging calls source(), views read marts only, and so on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MAY_READ = {
+    "staging": {"source", "staging"},
+    "intermediate": {"staging", "intermediate", "seed"},
+    "marts": {"intermediate", "marts", "staging_audit", "staging_control"},
+    "views": {"marts"},
+}
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from dbt.cli.main import dbtRunner
+
+    place = tmp_path_factory.mktemp("dbt")
+    project = str(ROOT / "dbt")
+    result = dbtRunner().invoke(
+        ["parse", "--project-dir", project, "--profiles-dir", project, "--target-path", str(place), "--log-path", str(place),
+         "--quiet"]
+    )  # fmt: skip
+    assert result.success, result.exception
+    return result.result
+
+
+def _layer(node: Any) -> str:
+    if node.resource_type in ("source", "seed"):
+        return str(node.resource_type)
+    parts = Path(node.original_file_path).parts
+    layer = parts[1]
+    return f"staging_{parts[2]}" if layer == "staging" and parts[2] in ("audit", "control") else layer
+
+
+def _models(manifest: Any) -> Iterator[Any]:
+    return (node for node in manifest.nodes.values() if node.resource_type == "model")
+
+
+def test_each_model_reads_only_what_its_layer_may(manifest: Any) -> None:
+    everything = {**manifest.nodes, **manifest.sources}
+    wrong = []
+    for node in _models(manifest):
+        layer = _layer(node)
+        allowed = MAY_READ["staging" if layer.startswith("staging") else layer]
+        for parent_id in node.depends_on.nodes:
+            parent = _layer(everything[parent_id])
+            if parent not in allowed and not (parent.startswith("staging") and "staging" in allowed):
+                wrong.append(f"{node.name} ({layer}) reads {parent_id} ({parent})")
+    assert not wrong, wrong
+
+
+def test_every_model_is_tagged_for_one_selection_and_lies_in_its_database(manifest: Any) -> None:
+    for node in _models(manifest):
+        phases = {"conform", "measure"} & set(node.tags)
+        if _layer(node) == "staging_audit":
+            assert "measure" in phases, node.name
+            continue
+        assert len(phases) == 1, f"{node.name}: {node.tags}"
+        expected = "conformed" if phases == {"conform"} else "leanfunnel"
+        assert node.database == expected, f"{node.name} lies in {node.database}"
+
+
+def test_every_mart_and_view_has_an_enforced_contract_and_says_its_grain_first(manifest: Any) -> None:
+    for node in _models(manifest):
+        if _layer(node) in ("marts", "views"):
+            assert node.contract.enforced, node.name
+            assert node.description.strip().lower().startswith("grain"), f"{node.name}: {node.description[:60]!r}"
+            undescribed = [name for name, column in node.columns.items() if not column.description]
+            assert not undescribed, f"{node.name}: {undescribed}"
+
+
+def test_no_model_reads_a_clock(manifest: Any) -> None:
+    clocks = ("current_timestamp", "now()", "current_date", "getdate", "today()", "get_current_timestamp")
+    for node in _models(manifest):
+        code = node.raw_code.lower()
+        assert not [clock for clock in clocks if clock in code], node.name
