@@ -1,0 +1,206 @@
+"""The `leanfunnel` command: reads settings, runs the path, shows what was published. No rule and no SQL of a model here.
+
+Heavy imports stand inside the commands: `leanfunnel --help` must answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dagster_project.errors import LeanfunnelError, SettingsError
+
+if TYPE_CHECKING:
+    from dagster_project.pipeline import Progress, RunReport
+    from dagster_project.settings import Settings
+
+
+class _Instant(click.ParamType):
+    """An instant: ISO 8601; without an offset UTC; a bare date is its midnight in UTC."""
+
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """UTC datetime of `value`."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            parsed = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"'{value}' is no instant; write for example 2025-06-30 or 2025-06-30T12:00Z.", param, ctx)
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+_HOME = click.option(
+    "--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the org's files (default: LEANFUNNEL_HOME or ./data)."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="leanfunnel")
+@click.option("--debug", is_flag=True, help="Show where an unexpected error arose.")
+@click.pass_context
+def leanfunnel(context: click.Context, debug: bool) -> None:
+    """See the flow of sales: from a Salesforce org, through operational definitions, into a flow-metrics mart."""
+    context.obj = debug
+
+
+@leanfunnel.command()
+@click.option("--home", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Folder of the demo.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Another company for another number.")
+@click.option("--opportunities", type=click.IntRange(200, 200_000), default=5000, show_default=True, help="Its size.")
+@click.option("--fresh", is_flag=True, help="Delete the demo's folder first.")
+def demo(home: Path, seed: int, opportunities: int, fresh: bool) -> None:
+    """Run the whole path on a generated company and tell what a manager wants to read."""
+    from dagster_project import demo_run, report
+
+    with _progress() as progress:
+        outcome = demo_run.run_demo(home, seed=seed, opportunities=opportunities, fresh=fresh, progress=progress)
+    _tell_run(outcome)
+    report.print_summary(outcome.home.current)
+
+
+@leanfunnel.command()
+@_HOME
+@click.option("--force", is_flag=True, help="Propose anew where a stage map or definitions stand already.")
+def init(home: Path | None, force: bool) -> None:
+    """Read the org; propose the stage map of each sales process, and the definitions in mode `observe`."""
+    from dagster_project import pipeline
+
+    settings = _settings(home)
+    with _progress() as progress:
+        proposed = pipeline.initialise(settings.request(), progress=progress, force=force)
+    for path, what in proposed.written:
+        click.echo(f"wrote  {path}  ({what})")
+    for path, why in proposed.kept:
+        click.echo(f"kept   {path}  ({why})")
+    click.echo("Next: look the stage map over, then `leanfunnel run`; set a definition to `mode: enforce` once it is agreed.")
+
+
+@leanfunnel.command()
+@_HOME
+@click.option("--as-of", type=_Instant(), help="Build the mart as it stood then (UTC; default: the org's clock).")
+@click.option("--known-at", type=_Instant(), help="With --as-of: only what had been extracted by then.")
+@click.option("--from-landing", is_flag=True, help="Rebuild from the landing log; no call to Salesforce.")
+@click.option("--rebuild", is_flag=True, help="Skip nothing, even if nothing changed.")
+def run(home: Path | None, as_of: datetime | None, known_at: datetime | None, from_landing: bool, rebuild: bool) -> None:
+    """Extract, conform, audit, measure, publish. Skips what has not changed, and says so."""
+    from dagster_project import pipeline
+
+    settings = _settings(home)
+    with _progress() as progress:
+        outcome = pipeline.run(
+            settings.request(as_of=as_of, known_at=known_at, from_landing=from_landing, rebuild=rebuild), progress=progress
+        )
+    _tell_run(outcome)
+
+
+@leanfunnel.command()
+@_HOME
+def doctor(home: Path | None) -> None:
+    """Check the login, what can be read, history, customer responses, the API budget and the landing."""
+    from dagster_project import doctor as checks
+
+    settings = _settings(home)
+    failed = 0
+    for check in checks.examine(settings.request()):
+        mark = {"ok": "ok  ", "warn": "look", "fail": "FAIL"}[check.state]
+        click.echo(f"{mark}  {check.what}" + (f"\n      -> {check.todo}" if check.todo else ""))
+        failed += check.state == "fail"
+    if failed:
+        raise SystemExit(1)
+
+
+@leanfunnel.command()
+@_HOME
+@click.option("--format", "output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.option("--rule", help="Only this definition, e.g. R07 or 7.")
+@click.option("--owner", help="Only records of this owner (name).")
+@click.option("--limit", type=click.IntRange(1), help="At most so many rows (table: 40 unless told).")
+def breaches(home: Path | None, output: str, rule: str | None, owner: str | None, limit: int | None) -> None:
+    """What needs a look, by record and definition: what was seen, what is owed, who, and the fix."""
+    from dagster_project import report
+
+    report.print_breaches(_home(home), output=output, rule=rule, owner=owner, limit=limit)
+
+
+@leanfunnel.command()
+@_HOME
+@click.argument("view", required=False)
+@click.option("--format", "output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.option("--limit", type=click.IntRange(1), help="At most so many rows (table: 40 unless told).")
+def show(home: Path | None, view: str | None, output: str, limit: int | None) -> None:
+    """Show a published VIEW, e.g. rpt_stage_conversion; without one, list them."""
+    from dagster_project import report
+
+    report.print_view(_home(home), view, output=output, limit=limit)
+
+
+def main() -> None:
+    """The entry point: every failure is one line on stderr and an exit code, never a traceback."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        code = leanfunnel.main(standalone_mode=False, prog_name="leanfunnel")
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        _fail("stopped by you; nothing is half landed or half published, and the next run goes on.", 130)
+    except KeyboardInterrupt:
+        _fail("stopped by you; nothing is half landed or half published, and the next run goes on.", 130)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        sys.exit(error.exit_code)
+    except LeanfunnelError as error:
+        if debug:
+            raise
+        _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        # a reader such as `head` closed the pipe: not our failure; silence the flush at exit
+        sys.stdout = None  # type: ignore[assignment]
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        text = " ".join(str(error).split())[:300]
+        if isinstance(error, OSError) and error.errno in (27, 28, 122):  # EFBIG, ENOSPC, EDQUOT
+            _fail(f"the disk is full ({error.filename or 'while writing'}). Free some space and run again.", 1)
+        _fail(f"unexpected {type(error).__name__}: {text} (`leanfunnel --debug …` shows where; please report it)", 70)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"leanfunnel: {message}", err=True)
+    sys.exit(code)
+
+
+def _settings(home: Path | None) -> Settings:
+    from dagster_project import settings
+
+    return settings.load(home)
+
+
+def _home(home: Path | None) -> Path:
+    current = _settings(home).home.current
+    if not current.exists():
+        raise SettingsError(
+            "nothing is published yet.", where=str(current), todo="Run `leanfunnel run` (or `leanfunnel demo`, then --home demo)."
+        )
+    return current
+
+
+def _tell_run(outcome: RunReport) -> None:
+    for line in outcome.lines():
+        click.echo(line)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Steps as they go, on stderr: a live line on a terminal, else a line when a step ends."""
+    from dagster_project.progress import console_progress
+
+    with console_progress() as progress:
+        yield progress
