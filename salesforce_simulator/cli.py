@@ -1,0 +1,127 @@
+"""The command line: `python -m salesforce_simulator serve …`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from salesforce_simulator.errors import InputError
+from salesforce_simulator.export import read_export
+from salesforce_simulator.org import Org
+from salesforce_simulator.server import serve
+from salesforce_simulator.service import API_VERSION, Options
+
+_DEMO_NOW = datetime(2026, 7, 1, tzinfo=UTC)
+_EXAMPLES = """examples:
+  python -m salesforce_simulator serve --demo
+  python -m salesforce_simulator serve --export my-export --now 2024-01-01T00:00:00Z --port 8080
+  python -m salesforce_simulator serve --demo --control     then: curl -X POST URL/simulator/faults \\
+      -d '[{"kind": "rate_limited", "on": "rest_query", "count": 2}]'
+
+When ready, one line of JSON on standard output gives the address, the credentials, the org's clock and the number of
+records per object. SIGTERM or Ctrl-C ends it.
+"""
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no ISO 8601 time, such as 2026-07-01T00:00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m salesforce_simulator",
+        description="A Salesforce org on loopback that Salesforce clients can log in to, query and extract from.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="serve")
+    command = commands.add_parser(
+        "serve", help="serve an org", epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument("--demo", action="store_true", help="serve a generated company")
+    source.add_argument("--export", type=Path, metavar="DIR", help="serve a folder with one <Object>.csv per object")
+    command.add_argument("--seed", type=int, default=7, help="seed of the generated company (default 7)")
+    command.add_argument("--opportunities", type=int, default=5000, metavar="N", help="size of it (default 5000)")
+    command.add_argument("--truth", type=Path, metavar="DIR", help="write what was planted in it to DIR/truth.json")
+    command.add_argument(
+        "--now", type=_moment, metavar="ISO",
+        help="the org's clock, which stands still (default: 2026-07-01 for --demo, else just after the newest record)",
+    )  # fmt: skip
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    command.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    command.add_argument("--client-id", default=Options.client_id, metavar="ID", help="consumer key that may log in")
+    command.add_argument("--client-secret", default=Options.client_secret, metavar="SECRET", help="its secret")
+    command.add_argument("--control", action="store_true", help="open /simulator/… to change rows, clock and faults")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; the exit code is 0, or 2 where the input cannot be used."""
+    options = _parser().parse_args(arguments)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        org = _org(options)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    for report in org.reports:
+        sys.stderr.write(f"{report}\n")
+    return _serve(org, options, stop)
+
+
+def _org(options: argparse.Namespace) -> Org:
+    if options.export:
+        return read_export(options.export, now=options.now)
+    from salesforce_simulator import demo
+
+    now = options.now or _DEMO_NOW
+    company = demo.generate(options.seed, options.opportunities, now)
+    if options.truth:
+        try:
+            options.truth.mkdir(parents=True, exist_ok=True)
+            (options.truth / "truth.json").write_text(
+                json.dumps(company.truth, indent=1, default=str), encoding="utf-8"
+            )
+        except OSError as error:
+            raise InputError(
+                f"cannot be written: {error.strerror}.", where=str(options.truth), advice="Name another folder."
+            ) from None
+    return Org(company.tables, now=now)
+
+
+def _serve(org: Org, options: argparse.Namespace, stop: threading.Event) -> int:
+    settings = Options(client_id=options.client_id, client_secret=options.client_secret, control=options.control)
+    try:
+        with serve(org, options=settings, host=options.host, port=options.port) as service:
+            ready = {
+                "url": service.base_url,
+                "client_id": settings.client_id,
+                "client_secret": settings.client_secret,
+                "username": settings.username,
+                "password": settings.password,
+                "api_version": API_VERSION,
+                "now": org.now.isoformat().replace("+00:00", "Z"),
+                "objects": org.counts(),
+            }
+            sys.stdout.write(json.dumps(ready) + "\n")
+            sys.stdout.flush()
+            stop.wait()
+    except (OSError, OverflowError) as error:
+        sys.stderr.write(
+            f"{options.host}:{options.port}: cannot listen there: {error}. Name another --host or --port.\n"
+        )
+        return 2
+    return 0

@@ -1,0 +1,84 @@
+"""The endpoints by which a test steers the org; off unless asked for. They are no part of the service."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from salesforce_simulator.errors import ApiError, InputError
+from salesforce_simulator.http_types import Request, Response, Route, route
+
+if TYPE_CHECKING:
+    from salesforce_simulator.service import Service
+
+
+class Control:
+    """Rows, clock, counts and faults from outside."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def routes(self) -> list[Route]:
+        """The endpoints of this module."""
+        base = "/simulator"
+        return [
+            route("POST", f"{base}/rows/{{object}}", "control", self.put_rows, open_to_all=True),
+            route("DELETE", f"{base}/rows/{{object}}/{{id}}", "control", self.purge_row, open_to_all=True),
+            route("POST", f"{base}/clock", "control", self.set_clock, open_to_all=True),
+            route("GET", f"{base}/clock", "control", self.clock, open_to_all=True),
+            route("GET", f"{base}/requests", "control", self.requests, open_to_all=True),
+            route("POST", f"{base}/faults", "control", self.plan_faults, open_to_all=True),
+            route("GET", f"{base}/faults", "control", self.faults, open_to_all=True),
+            route("DELETE", f"{base}/faults", "control", self.clear_faults, open_to_all=True),
+            route("POST", f"{base}/hidden/{{object}}/{{field}}", "control", self.hide_field, open_to_all=True),
+        ]
+
+    def put_rows(self, request: Request) -> Response:
+        """Upserts records by Id, exactly as given."""
+        records = request.json()
+        if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):
+            raise ApiError(400, "JSON_PARSER_ERROR", "rows are a JSON list of objects")
+        return Response.of_json({"rows": self.service.org.upsert(request.parts["object"], records)})
+
+    def purge_row(self, request: Request) -> Response:
+        """Removes a record for good, with no trace in the deleted-records log."""
+        return Response.of_json({"rows": self.service.org.purge(request.parts["object"], request.parts["id"])})
+
+    def set_clock(self, request: Request) -> Response:
+        """Sets the org's clock."""
+        try:
+            self.service.org.set_now(datetime.fromisoformat(str(request.json_object().get("now"))))
+        except ValueError as error:
+            raise ApiError(400, "JSON_PARSER_ERROR", f"now: {error}") from None
+        return self.clock(request)
+
+    def clock(self, request: Request) -> Response:
+        """The org's clock."""
+        return Response.of_json({"now": self.service.org.now.isoformat()})
+
+    def requests(self, request: Request) -> Response:
+        """Requests served so far, by kind."""
+        return Response.of_json(dict(self.service.requests))
+
+    def plan_faults(self, request: Request) -> Response:
+        """Plans faults; see `faults.Faults.plan`."""
+        entries = request.json()
+        try:
+            self.service.faults.plan(entries if isinstance(entries, list) else [entries])
+        except (InputError, TypeError, ValueError, AttributeError) as error:
+            raise ApiError(400, "INVALID_FAULT", str(error)) from None
+        return self.faults(request)
+
+    def faults(self, request: Request) -> Response:
+        """How often each fault fired."""
+        return Response.of_json(dict(self.service.faults.fired))
+
+    def clear_faults(self, request: Request) -> Response:
+        """Forgets the faults that are still planned."""
+        self.service.faults.clear()
+        return self.faults(request)
+
+    def hide_field(self, request: Request) -> Response:
+        """Hides a field, as field-level security does."""
+        self.service.org.hide_field(request.parts["object"], request.parts["field"])
+        return Response.of_json({"hidden": request.parts["field"]})

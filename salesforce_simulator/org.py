@@ -1,0 +1,441 @@
+"""The org: its records in DuckDB by object, its objects and fields as describe shows them, its clock.
+
+Reading goes through `cursor()`, one per thread; all writing goes through the methods here, under one lock. What a text
+in an export means is `export`'s business, what a query means is `soql`'s.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from salesforce_simulator import ids, schema
+from salesforce_simulator.errors import ApiError, InputError
+from salesforce_simulator.schema import Field, ObjectType
+
+#: A table of this name, given with the others, says which stages each record type offers, in which order:
+#: RecordTypeId, StageName, Label, Position. It is served by the UI API, and is no object of the org.
+STAGE_PICKLIST = "OpportunityStagePicklist"
+_FALLBACKS = {
+    "CreatedDate": ("LastModifiedDate", "SystemModstamp"),
+    "LastModifiedDate": ("SystemModstamp", "CreatedDate"),
+    "SystemModstamp": ("LastModifiedDate", "CreatedDate"),
+}
+_EARLIEST = datetime(1700, 1, 1)  # noqa: DTZ001 - compared with the naive UTC timestamps of DuckDB
+_STAMPS = ("CreatedDate", "LastModifiedDate", "SystemModstamp")
+
+
+def quoted(name: str) -> str:
+    """An identifier for DuckDB."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Org:
+    """A Salesforce org in memory.
+
+    `tables` maps object names to Arrow tables with API field names; values are typed or text in the service's own
+    notation. Columns and objects that are not standard become text fields and custom objects. `now` is the org's clock
+    (UTC); it stands still unless it is set. `reports` collects what was filled in or assumed, one line each.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, pa.Table],
+        *,
+        now: datetime | None = None,
+        types: Mapping[str, Mapping[str, Field]] | None = None,
+        reports: list[str] | None = None,
+    ) -> None:
+        self.reports: list[str] = reports if reports is not None else []
+        self.lock = threading.RLock()
+        self._db = duckdb.connect(":memory:", config={"arrow_large_buffer_size": True})
+        self._db.execute("SET preserve_insertion_order = true")
+        self.objects: dict[str, ObjectType] = {}
+        self.stage_picklist: pa.Table | None = None
+        for name, table in tables.items():
+            if name == STAGE_PICKLIST:
+                self.stage_picklist = self._widened(table)
+            else:
+                self._register(name, table, (types or {}).get(name, {}))
+        self.now: datetime = now.astimezone(UTC) if now else self._after_latest()
+        self._fill_system_fields()
+
+    def close(self) -> None:
+        """Frees the records."""
+        self._db.close()
+
+    # reading
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection to the records of its own, for one thread; tables lie in the schema `main` under API names."""
+        return self._db.cursor()
+
+    def find(self, name: str) -> ObjectType | None:
+        """The object of that name as the org has it, whatever its case."""
+        return self.objects.get(name.lower())
+
+    def required_object(self, name: str) -> ObjectType:
+        """The object of that name; raises 404 NOT_FOUND as describe does."""
+        found = self.find(name)
+        if found is None:
+            raise ApiError(404, "NOT_FOUND", "The requested resource does not exist")
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """Records per object, deleted ones included."""
+        with self.cursor() as cursor:
+            return {o.name: _scalar(cursor, f"SELECT count(*) FROM {quoted(o.name)}") for o in self.objects.values()}
+
+    def organization_id(self) -> str:
+        """The org's id, from its Organization record, else a fixed one."""
+        if self.find("Organization"):
+            with self.cursor() as cursor:
+                row = cursor.execute('SELECT "Id" FROM "Organization" LIMIT 1').fetchone()
+            if row:
+                return str(row[0])
+        return ids.numbered("00D", 1)
+
+    def fiscal_year_start_month(self) -> int:
+        """The month in which the fiscal year begins, 1 to 12."""
+        kind = self.find("Organization")
+        if kind is None or kind.field("FiscalYearStartMonth") is None:
+            return 1
+        with self.cursor() as cursor:
+            row = cursor.execute('SELECT "FiscalYearStartMonth" FROM "Organization" LIMIT 1').fetchone()
+        return int(row[0]) if row and row[0] else 1
+
+    def has_record_type(self, record_type_id: str) -> bool:
+        """Whether a record type exists; the master one always does."""
+        if record_type_id == ids.MASTER_RECORD_TYPE_ID:
+            return True
+        if self.find("RecordType") is None:
+            return False
+        with self.cursor() as cursor:
+            return bool(cursor.execute('SELECT 1 FROM "RecordType" WHERE "Id" = ?', [record_type_id]).fetchone())
+
+    def stage_values(self, record_type_id: str) -> list[tuple[str, str]] | None:
+        """Value and label of the stages that a record type offers, in order; None where it or every stage is lacking."""
+        record_type_id = ids.to_18(record_type_id)
+        if not self.has_record_type(record_type_id):
+            return None
+        with self.cursor() as cursor:
+            if self.stage_picklist is not None:
+                cursor.register("offered", self.stage_picklist)
+                rows = cursor.execute(
+                    'SELECT "StageName", coalesce("Label", "StageName") FROM offered WHERE "RecordTypeId" = ?'
+                    ' ORDER BY try_cast("Position" AS INTEGER)',
+                    [record_type_id],
+                ).fetchall()
+                if rows:
+                    return rows
+            return self._active_stages(cursor)
+
+    def stage_flags(self) -> dict[str, dict[str, object]]:
+        """What the UI API says of each stage beside its label, by value."""
+        kind = self.find("OpportunityStage")
+        if kind is None:
+            return {}
+        wanted = {
+            "closed": "IsClosed",
+            "defaultProbability": "DefaultProbability",
+            "forecastCategoryName": "ForecastCategoryName",
+            "won": "IsWon",
+        }
+        columns = ", ".join(quoted(f) if kind.field(f) else "NULL" for f in wanted.values())
+        name = "ApiName" if kind.field("ApiName") else "MasterLabel"
+        if kind.field(name) is None:
+            return {}
+        with self.cursor() as cursor:
+            rows = cursor.execute(f'SELECT "{name}", {columns} FROM "OpportunityStage"').fetchall()
+        # the misspelt name is the service's own
+        more = {"picklistAtrributesValueType": "OpportunityStage"}
+        return {row[0]: dict(zip(wanted, row[1:], strict=True)) | more for row in rows}
+
+    def _active_stages(self, cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, str]] | None:
+        stage = self.find("OpportunityStage")
+        if stage is None or not (stage.field("ApiName") or stage.field("MasterLabel")):
+            return None
+        name = "ApiName" if stage.field("ApiName") else "MasterLabel"
+        label = "MasterLabel" if stage.field("MasterLabel") else name
+        active = 'WHERE "IsActive"' if stage.field("IsActive") else ""
+        order = '"SortOrder"' if stage.field("SortOrder") else "rowid"
+        return cursor.execute(
+            f'SELECT "{name}", "{label}" FROM "OpportunityStage" {active} ORDER BY {order}'
+        ).fetchall()
+
+    # writing
+
+    def upsert(self, name: str, records: Iterable[Mapping[str, object]]) -> int:
+        """Puts records in place by Id, exactly as they are given; fields that are not given keep their value.
+
+        Values are typed or text in the service's notation. Returns the number of records. Raises ApiError for an
+        unknown object or field, or a value that cannot be read.
+        """
+        rows = [dict(r) for r in records]
+        with self.lock:
+            kind = self.find(name)
+            if kind is None:
+                raise ApiError(404, "NOT_FOUND", f"This org has no object {name}")
+            for row in rows:
+                self._check_fields(kind, row)
+                if not row.get("Id"):
+                    row["Id"] = self.next_id(kind)
+                with self.cursor() as cursor:
+                    self._upsert_one(cursor, kind, row)
+        return len(rows)
+
+    def _check_fields(self, kind: ObjectType, row: dict[str, object]) -> None:
+        for field_name in list(row):
+            found = kind.field(field_name)
+            if found is None:
+                raise ApiError(
+                    400, "INVALID_FIELD", f"No such column '{field_name}' on sobject of type {kind.name}", [field_name]
+                )
+            row[found.name] = row.pop(field_name)
+
+    def _upsert_one(self, cursor: duckdb.DuckDBPyConnection, kind: ObjectType, row: dict[str, object]) -> None:
+        table = quoted(kind.name)
+        row["Id"] = ids.to_18(str(row["Id"]))
+        fields = [f for f in kind.fields if f.name in row]
+        values = [value_of(f, row[f.name]) for f in fields]
+        there = cursor.execute(f'SELECT 1 FROM {table} WHERE "Id" = ?', [row["Id"]]).fetchone()
+        if there:
+            settings = ", ".join(f"{quoted(f.name)} = CAST(? AS {f.storage})" for f in fields)
+            cursor.execute(f'UPDATE {table} SET {settings} WHERE "Id" = ?', [*values, row["Id"]])
+            return
+        for system in kind.fields:
+            if system.name not in row and system.name in schema.SYSTEM_FIELDS:
+                fields.append(system)
+                values.append(self.naive_now() if system.type == "datetime" else False)
+        names = ", ".join(quoted(f.name) for f in fields)
+        marks = ", ".join(f"CAST(? AS {f.storage})" for f in fields)
+        cursor.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+
+    def purge(self, name: str, record_id: str) -> int:
+        """Removes a record for good; returns how many there were (0 or 1). Raises 404 for an unknown object."""
+        kind = self.required_object(name)
+        with self.lock, self.cursor() as cursor:
+            row = cursor.execute(f'DELETE FROM {quoted(kind.name)} WHERE "Id" = ?', [ids.to_18(record_id)]).fetchone()
+        return int(row[0]) if row else 0
+
+    def next_id(self, kind: ObjectType) -> str:
+        """A fresh id for a record of this object."""
+        prefix = kind.key_prefix or "a00"
+        with self.cursor() as cursor:
+            top = cursor.execute(f'SELECT max("Id") FROM {quoted(kind.name)}').fetchone()
+        # max() compares bytes, and so do the digits of an id: 0-9 A-Z a-z
+        return ids.numbered(prefix, ids.number_of(top[0]) + 1 if top and top[0] else 1)
+
+    def set_now(self, moment: datetime) -> None:
+        """Sets the org's clock."""
+        self.now = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    def naive_now(self) -> datetime:
+        """The clock in UTC to the second, without time zone: how DuckDB stores instants here."""
+        return self.now.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+
+    def hide_field(self, object_name: str, field_name: str) -> None:
+        """Takes a field out of describe and queries; the values stay."""
+        with self.lock:
+            kind = self.required_object(object_name)
+            self.objects[kind.name.lower()] = kind.with_fields(
+                f for f in kind.fields if f.name.lower() != field_name.lower()
+            )
+
+    # filling
+
+    def _register(self, name: str, table: pa.Table, types: Mapping[str, Field]) -> None:
+        standard = schema.standard_object(name)
+        if standard is None:
+            self.reports.append(
+                f"{name}: not a standard object that the simulator knows; fields without a type are text"
+            )
+        kind = standard or ObjectType(name, None, schema.label_of(name), schema.label_of(name), ())
+        present: list[Field] = []
+        for column in table.column_names:
+            found = types.get(column) or kind.field(column)
+            if found is None:
+                type_ = "id" if column == "Id" else "string"
+                found = schema.make_field(column, type_)
+                if column != "Id":
+                    self.reports.append(f"{name}.{column}: not a standard field; taken as text")
+            present.append(found)
+        with self.lock, self.cursor() as cursor:
+            cursor.register("incoming", table)
+            columns = ", ".join(
+                f"{read_sql(f, quoted(c), table.schema.field(c).type)} AS {quoted(f.name)}"
+                for c, f in zip(table.column_names, present, strict=True)
+            )
+            cursor.execute(f"CREATE TABLE {quoted(name)} AS SELECT {columns or '1 AS none'} FROM incoming")
+            cursor.unregister("incoming")
+        ordered = sorted(present, key=lambda f: _position(kind, f))
+        prefix = kind.key_prefix
+        if prefix is None and any(f.name == "Id" for f in present):
+            with self.cursor() as cursor:
+                row = cursor.execute(f'SELECT substr("Id", 1, 3) FROM {quoted(name)} LIMIT 1').fetchone()
+            prefix = row[0] if row else None
+        self.objects[name.lower()] = replace(kind, key_prefix=prefix, fields=tuple(ordered), _by_name={})
+
+    def _widened(self, table: pa.Table) -> pa.Table:
+        with self.cursor() as cursor:
+            cursor.register("offered", table)
+            sql = f'SELECT * REPLACE ({ids.to_18_sql(quoted("RecordTypeId"))} AS "RecordTypeId") FROM offered'
+            return cursor.execute(sql).to_arrow_table()
+
+    def _after_latest(self) -> datetime:
+        latest = _EARLIEST
+        with self.cursor() as cursor:
+            for kind in self.objects.values():
+                for stamp in kind.fields:
+                    if stamp.name in _STAMPS:
+                        top = _scalar(cursor, f"SELECT max({quoted(stamp.name)}) FROM {quoted(kind.name)}")
+                        latest = max(latest, top or latest)
+        if latest == _EARLIEST:
+            raise InputError(
+                "no record has CreatedDate, LastModifiedDate or SystemModstamp.",
+                where="the org",
+                advice="Give its clock with --now, such as --now 2026-01-01T00:00:00Z.",
+            )
+        return latest.replace(tzinfo=UTC, microsecond=0) + timedelta(seconds=1)
+
+    def _fill_system_fields(self) -> None:
+        for key, kind in list(self.objects.items()):
+            wanted = schema.standard_object(kind.name)
+            if wanted is None:
+                expected = [schema.make_field("Id", "id")] + [
+                    schema.make_field(n, "boolean" if n == "IsDeleted" else "datetime")
+                    for n in schema.SYSTEM_FIELDS[1:]
+                ]
+            else:
+                expected = [f for f in wanted.fields if f.name in schema.SYSTEM_FIELDS]
+            missing = [f for f in expected if kind.field(f.name) is None]
+            full = ObjectType(kind.name, None, "", "", (*kind.fields, *missing))
+            with self.lock, self.cursor() as cursor:
+                for absent in missing:
+                    cursor.execute(f"ALTER TABLE {quoted(kind.name)} ADD COLUMN {quoted(absent.name)} {absent.storage}")
+                for system in expected:
+                    self._fill(cursor, full, system, absent=system in missing)
+                cursor.execute(f'CREATE UNIQUE INDEX {quoted("by_id_" + kind.name)} ON {quoted(kind.name)} ("Id")')
+            ordered = sorted(full.fields, key=lambda f: _position(wanted or full, f))
+            self.objects[key] = replace(kind, fields=tuple(ordered), _by_name={})
+
+    def _fill(self, cursor: duckdb.DuckDBPyConnection, kind: ObjectType, system: Field, *, absent: bool) -> None:
+        """Gives each record without a value of this system field one, and says so."""
+        table, column = quoted(kind.name), quoted(system.name)
+        empty = _scalar(cursor, f"SELECT count(*) FROM {table} WHERE {column} IS NULL")
+        if not empty:
+            if absent:
+                self.reports.append(f"{kind.name}.{system.name}: missing, added")
+            return
+        if system.name == "Id":
+            top = cursor.execute(f"SELECT max({column}) FROM {table}").fetchone()
+            first = ids.number_of(top[0]) + 1 if top and top[0] else 1
+            rows = cursor.execute(f"SELECT rowid FROM {table} WHERE {column} IS NULL ORDER BY rowid").fetchall()
+            prefix = kind.key_prefix or (schema.standard_object(kind.name) or kind).key_prefix or "a00"
+            made = pa.table(
+                {"at": [r[0] for r in rows], "id": [ids.numbered(prefix, first + i) for i in range(len(rows))]}
+            )
+            cursor.register("made_ids", made)
+            cursor.execute(f"UPDATE {table} SET {column} = made_ids.id FROM made_ids WHERE {table}.rowid = made_ids.at")
+            cursor.unregister("made_ids")
+            source = "numbered"
+        elif system.name == "IsDeleted":
+            cursor.execute(f"UPDATE {table} SET {column} = false WHERE {column} IS NULL")
+            source = "false"
+        else:
+            others = [o for o in _FALLBACKS[system.name] if kind.field(o)]
+            chain = ", ".join([*(quoted(o) for o in others), "CAST(? AS TIMESTAMP)"])
+            # a record that says nothing of its time is as old as the org's clock allows: not newer than anything known
+            cursor.execute(
+                f"UPDATE {table} SET {column} = coalesce({chain}) WHERE {column} IS NULL", [self.naive_now()]
+            )
+            source = " else ".join([*others, "the org's clock"])
+        self.reports.append(f"{kind.name}.{system.name}: filled in for {empty} records ({source})")
+
+
+def _position(kind: ObjectType, wanted: Field) -> int:
+    names = [f.name for f in kind.fields]
+    return names.index(wanted.name) if wanted.name in names else (-1 if wanted.name == "Id" else len(names))
+
+
+def _scalar(cursor: duckdb.DuckDBPyConnection, sql: str) -> Any:
+    row = cursor.execute(sql).fetchone()
+    return row[0] if row else None
+
+
+def read_sql(kind: Field, column: str, given: pa.DataType) -> str:
+    """DuckDB expression that reads a column of an input as the field's type; NULL where text cannot be read.
+
+    Empty text is null. Ids become 18 characters, instants UTC to the second, booleans may be written true/false or 1/0.
+    """
+    if not (pa.types.is_string(given) or pa.types.is_large_string(given)):
+        if kind.type == "datetime":
+            instant = f"make_timestamp(epoch_us({column}))" if getattr(given, "tz", None) else f"{column}::TIMESTAMP"
+            return f"date_trunc('second', {instant})"
+        return f"CAST({column} AS {kind.storage})"
+    text = f"nullif({column}, '')"
+    if kind.type in schema.ID_TYPES:
+        return ids.to_18_sql(text)
+    if kind.type == "datetime":
+        return f"date_trunc('second', {instant_sql(text)})"
+    if kind.type == "boolean":
+        return f"CASE lower({text}) WHEN 'true' THEN true WHEN '1' THEN true WHEN 'false' THEN false WHEN '0' THEN false END"
+    if kind.type == "date":
+        return f"CASE WHEN regexp_full_match({text}, '\\d{{4}}-\\d{{2}}-\\d{{2}}') THEN try_cast({text} AS DATE) END"
+    if kind.storage == "VARCHAR":
+        return text
+    if kind.type in ("int", "long"):
+        return f"CAST(try_cast({text} AS DECIMAL(18,0)) AS BIGINT)"
+    return f"try_cast({text} AS {kind.storage})"
+
+
+def instant_sql(text: str) -> str:
+    """DuckDB expression: ISO 8601 text with date and time, `Z`, an offset or nothing (UTC), as a naive UTC TIMESTAMP."""
+    # DuckDB's own cast to TIMESTAMP drops the offset, so it is taken off here
+    form = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?"
+    offset = rf"regexp_extract({text}, '([+-])(\d{{2}}):?(\d{{2}})$', ['s','h','m'])"
+    has_offset = rf"regexp_matches({text}, ':\d{{2}}(\.\d+)?[+-]\d{{2}}:?\d{{2}}$')"
+    base = f"try_cast(replace(substr({text}, 1, 16), 'T', ' ') || coalesce(nullif(regexp_extract({text}, '^.{{16}}(:\\d{{2}}(\\.\\d+)?)', 1), ''), ':00') AS TIMESTAMP)"  # noqa: E501
+    minutes = f"(try_cast({offset}.h AS INTEGER) * 60 + try_cast({offset}.m AS INTEGER)) * (CASE {offset}.s WHEN '-' THEN -1 ELSE 1 END)"  # noqa: E501
+    shifted = f"{base} - to_minutes(CASE WHEN {has_offset} THEN {minutes} ELSE 0 END)"
+    return f"CASE WHEN regexp_full_match({text}, '{form}') THEN {shifted} END"
+
+
+def value_of(kind: Field, value: object) -> object:
+    """A value from JSON as the field stores it; raises ApiError where it cannot be."""
+    if value is None or value == "":
+        return None
+    try:
+        if kind.type == "datetime":
+            return parse_instant(value)
+        if kind.type in schema.ID_TYPES:
+            return ids.to_18(str(value))
+        if kind.type == "boolean":
+            if isinstance(value, bool):
+                return value
+            return {"true": True, "false": False}[str(value).lower()]
+        if kind.type in schema.NUMBER_TYPES:
+            if isinstance(value, bool):
+                raise ValueError(value)
+            return float(str(value)) if kind.type != "int" else int(float(str(value)))
+        if kind.type == "date":
+            return datetime.strptime(str(value)[:10], "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no time zone
+    except (ValueError, KeyError, TypeError):
+        raise ApiError(
+            400, "JSON_PARSER_ERROR", f"Cannot deserialize instance of {kind.type} from VALUE_STRING value {value}"
+        ) from None
+    return str(value)
+
+
+def parse_instant(value: object) -> datetime:
+    """An ISO 8601 instant as a naive UTC datetime to the second; without an offset it is UTC. Raises ValueError."""
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    if moment.tzinfo:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return moment.replace(microsecond=0)

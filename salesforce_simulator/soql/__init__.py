@@ -1,0 +1,1 @@
+"""SOQL: text -> tokens -> tree -> parameterised DuckDB SQL. What is not known is refused with its position."""
