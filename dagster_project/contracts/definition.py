@@ -1,0 +1,235 @@
+"""What a definition says: its shape as it stands in a file, strictly typed, and what follows from it.
+
+Belongs here: the model, derived conditions and threshold text. Does not: reading files (loading), checks across fields
+and columns (checks), running anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from dagster_project.contracts import conditions
+from dagster_project.contracts.conditions import Comparison
+from dagster_project.contracts.entities import ENTITIES, STEP_RANKS, Entity
+from dagster_project.contracts.expectation_catalogue import OFFERED
+
+Missing = Literal["breach", "unknown", "not_applicable"]
+Kind = Literal["integrity", "stage_entry", "duty", "signal", "load"]
+Mode = Literal["observe", "enforce"]
+Step = Literal["prospect", "qualified", "solution", "proposal", "commit", "won"]
+Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+Word = Field(min_length=1)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class When(_Strict):
+    """One condition: a column and exactly one comparison. Several in a list hold together (and)."""
+
+    column: StrictStr
+    equals: Scalar | None = None
+    not_equals: Scalar | None = None
+    less_than: StrictInt | StrictFloat | None = None
+    at_most: StrictInt | StrictFloat | None = None
+    more_than: StrictInt | StrictFloat | None = None
+    at_least: StrictInt | StrictFloat | None = None
+    in_: list[Scalar] | None = Field(default=None, alias="in", min_length=1)
+    not_in: list[Scalar] | None = Field(default=None, min_length=1)
+    is_null: Literal[True] | None = None
+    is_not_null: Literal[True] | None = None
+
+    def comparisons(self) -> list[Comparison]:
+        """The comparisons that were written; a valid condition has one."""
+        found = []
+        for word, operator in conditions.WORDS.items():
+            value = getattr(self, "in_" if word == "in" else word)
+            if value is not None:
+                found.append(Comparison(self.column, operator, None if operator.startswith("IS_") else value))
+        return found
+
+
+class Expectation(_Strict):
+    """One Great Expectations expectation by its own name and arguments, and how its missing values count."""
+
+    expectation: StrictStr
+    arguments: dict[StrictStr, Any]
+    missing: Missing | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it reads, in the order of its arguments."""
+        found: list[str] = []
+        for name in OFFERED[self.expectation].columns:
+            value = self.arguments[name]
+            found += value if isinstance(value, list) else [value]
+        return tuple(found)
+
+    @property
+    def gx_arguments(self) -> dict[str, Any]:
+        """The arguments as Great Expectations takes them: rows with a missing value are judged by `missing` alone."""
+        return {**self.arguments, **(OFFERED[self.expectation].fixed or {})}
+
+    @property
+    def text(self) -> str:
+        """For people: `amount more than 0`."""
+        name, a = self.expectation, self.arguments
+        columns = " and ".join(self.columns)
+        if name == "expect_column_values_to_be_between":
+            parts = []
+            if "min_value" in a:
+                parts.append(f"{'more than' if a.get('strict_min') else 'at least'} {a['min_value']}")
+            if "max_value" in a:
+                parts.append(f"{'less than' if a.get('strict_max') else 'at most'} {a['max_value']}")
+            return f"{columns} {' and '.join(parts)}"
+        if name == "expect_column_pair_values_a_to_be_greater_than_b":
+            return f"{a['column_A']} {'not before' if a.get('or_equal') else 'after'} {a['column_B']}"
+        if name == "expect_column_pair_values_to_be_equal":
+            return f"{a['column_A']} equals {a['column_B']}"
+        words = name.removeprefix("expect_").removeprefix("column_").removeprefix("select_column_").removeprefix("values_")
+        rest = "; ".join(f"{key} {conditions.shown(a[key])}" for key in a if key not in OFFERED[name].columns)
+        return f"{columns} {words.replace('_', ' ')}" + (f" ({rest})" if rest else "")
+
+
+class MeasurableIf(_Strict):
+    """The rule can be measured if, `among` these rows, `recorded` is missing in a share of at most `missing_share_at_most`.
+
+    A share given as `measurable_share` is the setting of that name. With no rows at all nothing speaks against measuring.
+    """
+
+    among: list[When] = Field(min_length=1)
+    recorded: StrictStr
+    missing_share_at_most: Literal["measurable_share"] | StrictFloat | StrictInt
+    cause: StrictStr = Word
+
+
+class Stop(_Strict):
+    """The publication stops if breaches are more than this share of the rows that the rule judged."""
+
+    above_share: StrictFloat | StrictInt = Field(ge=0, lt=1)
+
+
+class Definition(_Strict):
+    """One operational definition. `entity` is said once at the head of the file."""
+
+    id: StrictStr = Field(pattern=r"^R\d{2,4}$")
+    name: StrictStr = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: StrictStr = Word
+    version: StrictInt = Field(ge=1)
+    entity: Literal["opportunity", "stage_visit", "opportunity_load"]
+    sales_processes: Literal["all"] | list[StrictStr]
+    when: list[When] = []
+    expectations: list[Expectation] = Field(min_length=1)
+    missing: Missing
+    kind: Kind
+    mode: Mode
+    mostly: StrictFloat | StrictInt = Field(default=1.0, gt=0, le=1)
+    from_step: Step | None = None
+    evidence: Literal["amount", "contact_role", "meeting_held"] | None = None
+    stop: Literal["any_breach"] | Stop | None = None
+    needs: list[StrictStr] = []
+    measurable_if: MeasurableIf | None = None
+    threshold: StrictStr | None = None
+    owner: StrictStr = Word
+    accountable: StrictStr = Word
+    agreed_by: StrictStr = Word
+    agreed_on: date
+    since: date
+    why: StrictStr = Word
+    fix: StrictStr = Word
+
+    @property
+    def rule_number(self) -> int:
+        """R07 -> 7."""
+        return int(self.id[1:])
+
+    @property
+    def audited(self) -> Entity:
+        """The entity whose rows are judged."""
+        return ENTITIES[self.entity]
+
+    @property
+    def from_step_rank(self) -> int | None:
+        """The rank of the step from which the evidence is required."""
+        return None if self.from_step is None else STEP_RANKS[self.from_step]
+
+    @property
+    def conditions(self) -> list[Comparison]:
+        """All that must hold for the rule to apply: sales processes, step and `when`.
+
+        `from_step` means: not lost, and in this step or a later one, won included.
+        """
+        found: list[Comparison] = []
+        if self.sales_processes != "all":
+            found.append(Comparison("sales_process", "IN", list(self.sales_processes)))
+        if self.from_step is not None:
+            found.append(Comparison("is_lost", "==", False))
+            found.append(Comparison("step_rank", ">=", STEP_RANKS[self.from_step]))
+        for when in self.when:
+            found += when.comparisons()
+        return found
+
+    @property
+    def checks(self) -> list[tuple[Expectation, Missing]]:
+        """The expectations with how a missing value counts in each; a missing value that breaches is a check of its own."""
+        found: list[tuple[Expectation, Missing]] = []
+        for expectation in self.expectations:
+            missing = expectation.missing or self.missing
+            found.append((expectation, missing))
+            if missing == "breach" and expectation.expectation != "expect_column_values_to_not_be_null":
+                for column in expectation.columns:
+                    null = Expectation(expectation="expect_column_values_to_not_be_null", arguments={"column": column})
+                    if (null, missing) not in found:
+                        found.append((null, missing))
+        return found
+
+    @property
+    def threshold_text(self) -> str:
+        """What is required, for people: `threshold` where written, else derived from expectations and conditions."""
+        if self.threshold:
+            return self.threshold
+        required = "; ".join(expectation.text for expectation in self.expectations)
+        when = []
+        if self.from_step:
+            when.append(f"from {self.from_step} on")
+        if self.when:
+            when.append("when " + conditions.text([c for w in self.when for c in w.comparisons()]))
+        return ", ".join([required, *when])
+
+    @property
+    def stop_above_share(self) -> float | None:
+        """The share of breaches above which the publication stops; None where this rule never stops it."""
+        if self.mode != "enforce" or self.stop is None:
+            return None
+        return 0.0 if self.stop == "any_breach" else float(self.stop.above_share)
+
+    def lacking(self, inventory: Sequence[tuple[str, str | None, str]]) -> str | None:
+        """What the org lacks of `needs`, as a cause for people, or None. Inventory rows: (object, field or None, status)."""
+        status = {(obj, field): state for obj, field, state in inventory}
+        objects = {obj for (obj, _), state in status.items() if state == "present"}
+
+        def lack(need: str) -> str | None:
+            obj, _, field = need.partition(".")
+            if obj not in objects or status.get((obj, None), "present") != "present":
+                return f"{obj} is {status.get((obj, None), 'not landed')}"
+            state = status.get((obj, field), "not landed") if field else "present"
+            return None if state == "present" else f"{need} is {state}"
+
+        causes = []
+        for need in self.needs:
+            lacks = [lack(alternative.strip()) for alternative in need.split(" or ")]
+            if all(lacks):
+                causes.append(" and ".join(cause for cause in lacks if cause))
+        return "; ".join(causes) or None
+
+
+class DefinitionFile(_Strict):
+    """A whole file: the entity and its definitions. The source of the JSON Schema for editors."""
+
+    entity: Literal["opportunity", "stage_visit", "opportunity_load"]
+    definitions: list[Definition] = Field(min_length=1)
