@@ -1,0 +1,258 @@
+"""The landing log: one table per object, one commit per batch that carries data, watermark, proof and run together.
+
+So data and cursor cannot disagree: what a table's log says is all there is. Also the inventory of what the org offers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from dagster_project.errors import LandingError
+from dagster_project.landing.faults import told_clearly
+from dagster_project.landing.table import KEY, AppendOnlyTable
+
+INVENTORY = "_inventory"
+_INVENTORY_SCHEMA = pa.schema(
+    [
+        ("batch_seq", pa.int64()),
+        ("object", pa.string()),
+        ("field", pa.string()),
+        ("status", pa.string()),
+        ("salesforce_type", pa.string()),
+    ]
+)
+
+
+class Batch(Protocol):
+    """What is landed in one commit. `reader()` streams typed rows, `_extracted_at` and `_operation` among them."""
+
+    @property
+    def object(self) -> str:
+        """The table's name."""
+
+    @property
+    def base_seq(self) -> int:
+        """The batch_seq of the landing that this batch was made against; it becomes the next one."""
+
+    @property
+    def org_id(self) -> str:
+        """The org that the rows come from."""
+
+    @property
+    def size_hint(self) -> int:
+        """About how many bytes will be written."""
+
+    def reader(self) -> pa.RecordBatchReader:
+        """The rows, once."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the commit carries beside them, as JSON: mode, watermark, window, proof, missing_fields …"""
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A batch that stands in the log."""
+
+    object: str
+    batch_seq: int
+    table_version: int
+
+
+@dataclass(frozen=True)
+class InventoryRow:
+    """One object (`field` None) or field: 'present', 'missing' or 'hidden' in the org."""
+
+    object: str
+    field: str | None
+    status: str
+    salesforce_type: str | None = None
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """What the log says of one object. Nothing landed yet: batch_seq 0 and no files.
+
+    `watermark` {field, value} is that of the newest batch of ours; None also where its commit can no longer be read,
+    and then the object is loaded in full again.
+    """
+
+    object: str
+    batch_seq: int = 0
+    table_version: int | None = None
+    watermark: Mapping[str, Any] | None = None
+    org_id: str | None = None
+    missing_fields: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    extracted_at: datetime | None = None
+    run_id: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    _table: DeltaTable | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def files(self) -> list[str]:
+        """Absolute paths of the live Parquet files; read by name (`union_by_name`): older ones lack newer columns."""
+        return [] if self._table is None else list(self._table.file_uris())
+
+    def files_since_batch(self, seq: int) -> list[str]:
+        """The files that may hold rows with `_batch_seq` > `seq`."""
+        return self._pruned("_batch_seq", lambda high: int(high) > seq)
+
+    def files_reaching(self, column: str, low: datetime) -> list[str]:
+        """The files that may hold rows with `column` >= `low` (UTC), by the statistics in the log."""
+        return self._pruned(column, lambda high: _instant(high) >= low)
+
+    def _pruned(self, column: str, keeps: Any) -> list[str]:
+        if self._table is None:
+            return []
+        actions = pa.table(self._table.get_add_actions(flatten=True))
+        if f"max.{column}" not in actions.column_names:
+            return self.files
+        highs = actions.column(f"max.{column}").to_pylist()
+        paths = actions.column("path").to_pylist()
+        kept = {Path(path).name for path, high in zip(paths, highs, strict=True) if high is None or keeps(high)}
+        return [uri for uri in self._table.file_uris() if Path(uri).name in kept]
+
+
+class LandingLog:
+    """All tables of one org under `root`. It refuses a batch of another org."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._org_id: str | None = None
+
+    def objects(self) -> list[str]:
+        """The objects that have a table."""
+        with told_clearly(self.root, "read"):
+            if not self.root.is_dir():
+                return []
+            names = sorted(path.name for path in self.root.iterdir() if (path / "_delta_log").is_dir())
+        return [name for name in names if name != INVENTORY]
+
+    @property
+    def org_id(self) -> str | None:
+        """The org whose records lie here; None while there are none."""
+        if self._org_id is None:
+            self._org_id = next((org for name in self.objects() if (org := self.state(name).org_id)), None)
+        return self._org_id
+
+    def state(self, name: str) -> ObjectState:
+        """What the log says of one object. Raises LandingError where the log is broken or cannot be read."""
+        path = self._path(name)
+        table = AppendOnlyTable(path).open()
+        if table is None:
+            return ObjectState(name)
+        with told_clearly(path, "read"):
+            facts = _newest_facts(table)
+            seq = table.transaction_version(KEY) or 0
+            columns = tuple(pa.schema(table.schema().to_arrow()).names)
+            version = table.version()
+        return ObjectState(
+            name,
+            batch_seq=max(seq, int(facts.get("batch_seq", 0))),
+            table_version=version,
+            # a watermark of an older batch is safe (more is read again), one that does not parse is not
+            watermark=facts.get("watermark"),
+            org_id=facts.get("org_id"),
+            missing_fields=tuple(facts.get("missing_fields", ())),
+            columns=columns,
+            extracted_at=_instant(facts["extracted_at"]) if facts.get("extracted_at") else None,
+            run_id=facts.get("run_id"),
+            facts=facts,
+            _table=table,
+        )
+
+    def commit(self, batch: Batch, *, run_id: str) -> Committed | None:
+        """Land a batch in one commit. None where that batch_seq stands already (a repeated commit changes nothing).
+
+        Raises LandingError: another org's rows, a type that cannot be merged, a full disk, a broken log, no rights.
+        """
+        known = self.org_id
+        if known is not None and known != batch.org_id:
+            raise LandingError(
+                f"holds the records of org {known}, and these come from org {batch.org_id}.",
+                where=str(self.root),
+                todo="Give each org a home of its own (--home), or correct the login.",
+            )
+        seq = batch.base_seq + 1
+        facts = {"run_id": run_id, "object": batch.object, "batch_seq": seq, "org_id": batch.org_id, **batch.facts()}
+        table = AppendOnlyTable(self._path(batch.object))
+        landed = table.append(_numbered(batch.reader(), seq), version=seq, metadata=facts, size_hint=batch.size_hint)
+        if not landed:
+            return None
+        self._org_id = batch.org_id
+        opened = table.open()
+        assert opened is not None
+        return Committed(batch.object, seq, opened.version())
+
+    def inventory(self) -> list[InventoryRow]:
+        """What the org offers by the newest word on each object and field."""
+        return list(self._inventory()[1].values())
+
+    def record_inventory(self, rows: Iterable[Any], *, run_id: str) -> int:
+        """Append those of `rows` (object, field, status, salesforce_type) that are news; returns their number."""
+        table, known = self._inventory()
+        fresh = [InventoryRow(row.object, row.field, row.status, row.salesforce_type) for row in rows]
+        changed = [row for row in fresh if known.get((row.object, row.field)) != row]
+        if changed:
+            seq = (table.version() or 0) + 1
+            columns = {name: [getattr(row, name) for row in changed] for name in _INVENTORY_SCHEMA.names[1:]}
+            arrow = pa.table({"batch_seq": [seq] * len(changed), **columns}, schema=_INVENTORY_SCHEMA)
+            table.append(arrow, version=seq, metadata={"run_id": run_id, "batch_seq": seq})
+        return len(changed)
+
+    def _inventory(self) -> tuple[AppendOnlyTable, dict[tuple[str, str | None], InventoryRow]]:
+        table = AppendOnlyTable(self.root / INVENTORY, _INVENTORY_SCHEMA)
+        rows = sorted(table.read().to_pylist(), key=lambda row: row["batch_seq"])
+        return table, {
+            (row["object"], row["field"]): InventoryRow(
+                row["object"], row["field"], row["status"], row["salesforce_type"]
+            )
+            for row in rows
+        }
+
+    def _path(self, name: str) -> Path:
+        if not name.isidentifier():
+            raise LandingError(f"'{name}' is no name of a table.", where=str(self.root))
+        return self.root / name
+
+
+def _numbered(reader: pa.RecordBatchReader, seq: int) -> pa.RecordBatchReader:
+    schema = reader.schema.append(pa.field("_batch_seq", pa.int64()))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in reader:
+            number = pa.repeat(pa.scalar(seq, pa.int64()), batch.num_rows)
+            yield pa.RecordBatch.from_arrays([*batch.columns, number], schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _newest_facts(table: DeltaTable) -> dict[str, Any]:
+    """Our metadata of the newest commit that has some: usually the first one looked at, else further back."""
+    for limit in (1, None):
+        for commit in table.history(limit):
+            if isinstance(commit.get(KEY), str):
+                try:
+                    facts = json.loads(commit[KEY])
+                except ValueError as error:
+                    raise LandingError(
+                        f"the metadata of version {commit['version']} is not readable.",
+                        where=str(table.table_uri),
+                        todo="Restore the folder from a backup, or move it away to load the object anew.",
+                    ) from error
+                if isinstance(facts, dict) and "batch_seq" in facts:
+                    return facts
+    return {}
+
+
+def _instant(value: Any) -> datetime:
+    found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
