@@ -1,4 +1,4 @@
-"""Bulk API 2.0 query jobs: create, watch, read by locator, abort, delete. Results are rendered once, served as ranges."""
+"""Bulk API 2.0 query jobs: create, watch, read by locator, abort, delete. Results are rendered once."""
 
 from __future__ import annotations
 
@@ -84,15 +84,22 @@ class Bulk2:
         if not isinstance(text, str) or not text.strip():
             raise ApiError(400, "MALFORMED_QUERY", "A query string has to be specified")
         compiled = compile_query(self.org, text, all_rows=operation == "queryAll")
-        _check_bulk(compiled, text)
+        _check_bulk(compiled)
         with self._lock:
             if self.created >= self.options.daily_bulk_jobs:
                 raise ApiError(400, "EXCEEDED_QUOTA", "ApiBatchItems Limit exceeded.")
             self.created += 1
             job = Job(
-                ids.numbered("750", self.created), operation, text, request.version, delimiter, line_ending, self.org.now,
-                request.user, compiled,
-            )  # fmt: skip
+                id=ids.numbered("750", self.created),
+                operation=operation,
+                text=text,
+                version=request.version,
+                delimiter=delimiter,
+                line_ending=line_ending,
+                created=self.org.now,
+                user=request.user,
+                compiled=compiled,
+            )
             self.jobs[job.id] = job
         threading.Thread(target=self._run, args=(job,), daemon=True).start()
         return Response.of_json(self._info(job, short=True), request.pretty)
@@ -239,7 +246,7 @@ class Bulk2:
                 job.rows.close()
 
 
-def _check_bulk(compiled: Compiled, text: str) -> None:
+def _check_bulk(compiled: Compiled) -> None:
     """Refuses what the Bulk API does not serve, though the REST API does."""
     if not compiled.kind.bulk:
         raise ApiError(400, "INVALIDENTITY", f"Entity '{compiled.kind.name}' is not supported by the Bulk API.")
@@ -247,7 +254,7 @@ def _check_bulk(compiled: Compiled, text: str) -> None:
         (compiled.aggregate, "Aggregate queries are"),
         (bool(compiled.children), "Nested queries are"),
         (compiled.uses_offset, "OFFSET is"),
-        ("FIELDS(" in text.upper().replace(" ", ""), "The SOQL FIELDS function is"),
+        (compiled.uses_fields, "The SOQL FIELDS function is"),
     ):
         if refused:
             raise ApiError(400, "API_ERROR", f"{what} not supported in Bulk Query")

@@ -93,7 +93,7 @@ class Describe:
             active = '"IsActive"' if types.field("IsActive") else "true"
             with self.org.cursor() as cursor:
                 rows = cursor.execute(
-                    f'SELECT "Id", "Name", "DeveloperName", {active} FROM "RecordType" WHERE "SobjectType" = ? ORDER BY "Id"',
+                    f'SELECT "Id", "Name", "DeveloperName", {active} FROM "RecordType" WHERE "SobjectType" = ?',
                     [kind.name],
                 ).fetchall()
         rows.append((ids.MASTER_RECORD_TYPE_ID, "Master", "Master", True))
@@ -123,7 +123,7 @@ class Describe:
         with self.org.cursor() as cursor:
             column = quoted(field.name)
             found = cursor.execute(
-                f"SELECT DISTINCT {column} FROM {quoted(kind.name)} WHERE {column} IS NOT NULL ORDER BY 1 LIMIT {_MAX_FOUND}"
+                f"SELECT DISTINCT {column} FROM {quoted(kind.name)} WHERE {column} <> '' ORDER BY 1 LIMIT {_MAX_FOUND}"
             ).fetchall()
         for (value,) in found:
             labelled.setdefault(value, (value, field.name != "StageName" or not self.org.find("OpportunityStage")))

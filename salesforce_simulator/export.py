@@ -130,16 +130,17 @@ def _line_of(file: Path, row_number: int) -> int:
 def _check(file: Path, name: str, table: pa.Table, types: dict[str, Field]) -> pa.Table:
     """The table with canonical field names, once every value can be read and no Id stands there twice."""
     standard = schema.standard_object(name)
-    canonical = [found.name if (found := (standard.field(c) if standard else None)) else c for c in table.column_names]
+    canonical = []
+    for column in table.column_names:
+        found = (standard.field(column) if standard else None) or schema.system_field(column)
+        canonical.append(found.name if found else column)
     table = table.rename_columns(canonical)
     connection = duckdb.connect()
     try:
         connection.register("incoming", table)
         for column in canonical:
-            field = types.get(column) or (standard.field(column) if standard else None)
-            if field is None:
-                field = schema.make_field(column, "id" if column == "Id" else "string")
-            _check_column(connection, file, field, table)
+            field = types.get(column) or (standard.field(column) if standard else None) or schema.system_field(column)
+            _check_column(connection, file, field or schema.make_field(column, "string"), table)
         if "Id" in canonical:
             _check_unique(connection, file, table)
     finally:
@@ -172,9 +173,9 @@ def _check_column(connection: duckdb.DuckDBPyConnection, file: Path, field: Fiel
 
 
 def _check_unique(connection: duckdb.DuckDBPyConnection, file: Path, table: pa.Table) -> None:
-    id_field = schema.make_field("Id", "id")
+    widened = read_sql(schema.make_field("Id", "id"), quoted("Id"), pa.string()) + " AS id"
     twice = (
-        f"SELECT id, min(place), max(place) FROM ({_numbered(read_sql(id_field, quoted('Id'), pa.string()) + ' AS id')}) "
+        f"SELECT id, min(place), max(place) FROM ({_numbered(widened)}) "
         "WHERE id IS NOT NULL GROUP BY id HAVING count(*) > 1 ORDER BY 3 LIMIT 1"
     )
     row = connection.execute(twice).fetchone()
@@ -201,9 +202,10 @@ def _read_types(file: Path) -> dict[str, dict[str, Field]]:
         for row in reader:
             type_ = (row["Type"] or "").lower()
             if type_ not in schema.STORAGE:
+                column = (reader.fieldnames or []).index("Type") + 1
                 raise InputError(
                     f"{row['Type']!r} is no field type.",
-                    where=f"{file}, line {reader.line_num}, column {(reader.fieldnames or []).index('Type') + 1} (Type)",
+                    where=f"{file}, line {reader.line_num}, column {column} (Type)",
                     advice=f"Types: {', '.join(schema.STORAGE)}.",
                 )
             field = schema.make_field(row["Field"], type_, row.get("Arguments") or "")

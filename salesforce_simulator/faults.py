@@ -1,6 +1,7 @@
-"""What can go wrong, one entry each, and when: by request kind and count. The wire faults are played by `server`.
+"""What can go wrong, one function each, and when: by request kind and count. `server` plays those of the wire.
 
-A fault acts before a request is served, on its response, or on the wire. To add one, write a class and list it in `FAULTS`.
+A fault acts before a request is served (and may answer it or raise) or on its response. To add one, write the function
+under `@before` or `@after` with its name.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from salesforce_simulator.errors import ApiError, InputError
 from salesforce_simulator.http_types import Request, Response
@@ -18,155 +19,151 @@ from salesforce_simulator.http_types import Request, Response
 if TYPE_CHECKING:
     from salesforce_simulator.service import Service
 
+#: What the wire can do to a body; `server` plays it.
+TRANSPORT = {
+    "truncated_body": "the body stops half way, short of its Content-Length, and the connection closes",
+    "reset": "the connection is reset half way through the body",
+}
+
 
 @dataclass
 class Fault:
-    """One planned fault: it lets `after` matching requests pass, then strikes `count` times."""
+    """One planned fault: it lets `skip` matching requests pass, then strikes `count` times; `value` is its argument."""
 
-    on: str
+    kind: str
+    on: str = "*"
     count: int = 1
     skip: int = 0
     value: Any = None
 
-    kind: ClassVar[str] = ""
-
     def before(self, service: Service, request: Request) -> Response | None:
         """A response to give instead of serving the request, or None. May raise ApiError."""
-        return None
+        play = _BEFORE.get(self.kind)
+        return play(self, service, request) if play else None
 
     def after(self, service: Service, request: Request, response: Response) -> None:
         """Changes the response to a request that was served."""
+        if self.kind in TRANSPORT:
+            response.transport = self.kind
+        elif play := _AFTER.get(self.kind):
+            play(self, service, request, response)
 
 
-class SessionExpired(Fault):
+_Before = Callable[[Fault, "Service", Request], Response | None]
+_After = Callable[[Fault, "Service", Request, Response], None]
+_BEFORE: dict[str, _Before] = {}
+_AFTER: dict[str, _After] = {}
+
+
+def before(kind: str) -> Callable[[_Before], _Before]:
+    """Registers a fault that strikes before a request is served."""
+
+    def register(play: _Before) -> _Before:
+        _BEFORE[kind] = play
+        return play
+
+    return register
+
+
+def after(kind: str) -> Callable[[_After], _After]:
+    """Registers a fault that changes the response."""
+
+    def register(play: _After) -> _After:
+        _AFTER[kind] = play
+        return play
+
+    return register
+
+
+def kinds() -> list[str]:
+    """The names of all faults."""
+    return sorted({*_BEFORE, *_AFTER, *TRANSPORT})
+
+
+# login and limits
+
+
+@before("session_expired")
+def _session_expired(fault: Fault, service: Service, request: Request) -> Response | None:
     """Every session ends; the request is answered 401 INVALID_SESSION_ID."""
-
-    kind = "session_expired"
-
-    def before(self, service: Service, request: Request) -> Response | None:
-        service.auth.expire_all()
-        raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
+    service.auth.expire_all()
+    raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
 
 
-class ServerUnavailable(Fault):
-    """503 with an HTML page, as a load balancer sends it."""
-
-    kind = "server_unavailable"
-
-    def before(self, service: Service, request: Request) -> Response | None:
-        page = b"<html><head><title>Error</title></head><body><h1>503 Service Unavailable</h1></body></html>"
-        return Response(503, page, {"Content-Type": "text/html"})
+@before("request_limit_exceeded")
+def _request_limit(fault: Fault, service: Service, request: Request) -> Response | None:
+    """403: the day's requests are used up."""
+    raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
 
 
-class RateLimited(Fault):
+@before("rate_limited")
+def _rate_limited(fault: Fault, service: Service, request: Request) -> Response | None:
     """429 with Retry-After; `value` is the number of seconds (1 unless given)."""
-
-    kind = "rate_limited"
-
-    def before(self, service: Service, request: Request) -> Response | None:
-        error = ApiError(429, "REQUEST_LIMIT_EXCEEDED", "Too many requests. Try again later.")
-        response = Response.of_json(error.body(), request.pretty, 429)
-        response.headers["Retry-After"] = str(1 if self.value is None else self.value)
-        return response
+    error = ApiError(429, "REQUEST_LIMIT_EXCEEDED", "Too many requests. Try again later.")
+    response = Response.of_json(error.body(), request.pretty, 429)
+    response.headers["Retry-After"] = str(1 if fault.value is None else fault.value)
+    return response
 
 
-class RequestLimit(Fault):
-    """403 REQUEST_LIMIT_EXCEEDED: the day's requests are used up."""
-
-    kind = "request_limit_exceeded"
-
-    def before(self, service: Service, request: Request) -> Response | None:
-        raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+@before("server_unavailable")
+def _server_unavailable(fault: Fault, service: Service, request: Request) -> Response | None:
+    """503 with an HTML page, as a load balancer sends it."""
+    page = b"<html><head><title>Error</title></head><body><h1>503 Service Unavailable</h1></body></html>"
+    return Response(503, page, {"Content-Type": "text/html"})
 
 
-class QueryTimeout(Fault):
-    """400 QUERY_TIMEOUT."""
-
-    kind = "query_timeout"
-
-    def before(self, service: Service, request: Request) -> Response | None:
-        raise ApiError(400, "QUERY_TIMEOUT", "Your query request was running for too long.")
+# content
 
 
-class DropRow(Fault):
+@after("drop_row")
+def _drop_row(fault: Fault, service: Service, request: Request, response: Response) -> None:
     """One record is missing from a page, though the counts still include it."""
-
-    kind = "drop_row"
-
-    def after(self, service: Service, request: Request, response: Response) -> None:
-        if request.kind == "bulk_results":
-            header, _, rows = response.body.partition(b"\n")
-            response.body = header + b"\n" + rows[_row_end(rows) :]
-            return
-        page = json.loads(response.body) if response.status == 200 else {}
-        if page.get("records"):
-            del page["records"][len(page["records"]) // 2]
-            response.body = Response.of_json(page, request.pretty).body
-
-
-class WrongCount(Fault):
-    """The stated number of records is one too high."""
-
-    kind = "wrong_count"
-
-    def after(self, service: Service, request: Request, response: Response) -> None:
-        if "Sforce-NumberOfRecords" in response.headers:
-            response.headers["Sforce-NumberOfRecords"] = str(int(response.headers["Sforce-NumberOfRecords"]) + 1)
-            return
-        page = json.loads(response.body)
-        for name in ("totalSize", "numberRecordsProcessed"):
-            if name in page:
-                page[name] += 1
+    if response.status != 200:
+        return
+    if request.kind == "bulk_results":
+        header, _, rows = response.body.partition(b"\n")
+        response.body = header + b"\n" + rows[_row_end(rows) :]
+        return
+    page = json.loads(response.body)
+    if page.get("records"):
+        del page["records"][len(page["records"]) // 2]
         response.body = Response.of_json(page, request.pretty).body
 
 
-class JobFailed(Fault):
-    """The job that the request creates ends as Failed."""
-
-    kind = "job_failed"
-    outcome: ClassVar[str] = "Failed"
-
-    def after(self, service: Service, request: Request, response: Response) -> None:
-        if response.status == 200:
-            service.bulk2.jobs[json.loads(response.body)["id"]].doom = self.outcome
-
-
-class JobAborted(JobFailed):
-    """The job that the request creates ends as Aborted, by somebody else's hand."""
-
-    kind = "job_aborted"
-    outcome = "Aborted"
+@after("wrong_count")
+def _wrong_count(fault: Fault, service: Service, request: Request, response: Response) -> None:
+    """The stated number of records is one too high."""
+    if "Sforce-NumberOfRecords" in response.headers:
+        response.headers["Sforce-NumberOfRecords"] = str(int(response.headers["Sforce-NumberOfRecords"]) + 1)
+        return
+    if response.status != 200:
+        return
+    page = json.loads(response.body)
+    for name in ("totalSize", "numberRecordsProcessed"):
+        if name in page:
+            page[name] += 1
+    response.body = Response.of_json(page, request.pretty).body
 
 
-class JobStuck(JobFailed):
-    """The job that the request creates stays InProgress for good."""
-
-    kind = "job_stuck"
-    outcome = "stuck"
+# server
 
 
-class TruncatedBody(Fault):
-    """The body stops half way, short of its Content-Length, and the connection closes."""
-
-    kind = "truncated_body"
-
-    def after(self, service: Service, request: Request, response: Response) -> None:
-        response.transport = self.kind
+@before("query_timeout")
+def _query_timeout(fault: Fault, service: Service, request: Request) -> Response | None:
+    """400 QUERY_TIMEOUT."""
+    raise ApiError(400, "QUERY_TIMEOUT", "Your query request was running for too long.")
 
 
-class Reset(TruncatedBody):
-    """The connection is reset half way through the body."""
+def _doom(outcome: str) -> _After:
+    def play(fault: Fault, service: Service, request: Request, response: Response) -> None:
+        if response.status == 200 and request.kind == "bulk_create":
+            service.bulk2.jobs[json.loads(response.body)["id"]].doom = outcome
 
-    kind = "reset"
+    return play
 
 
-FAULTS: dict[str, type[Fault]] = {
-    f.kind: f
-    for f in (
-        SessionExpired, ServerUnavailable, RateLimited, RequestLimit, QueryTimeout, DropRow, WrongCount, JobFailed,
-        JobAborted, JobStuck, TruncatedBody, Reset,
-    )
-}  # fmt: skip
+#: On bulk_create: how the job that is created ends.
+_AFTER |= {"job_failed": _doom("Failed"), "job_aborted": _doom("Aborted"), "job_stuck": _doom("stuck")}
 
 
 def _row_end(rows: bytes) -> int:
@@ -189,21 +186,22 @@ class Faults:
         self.fired: Counter[str] = Counter()
 
     def plan(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Adds faults: each entry names `kind` and `on` (a request kind, or * for all); `count`, `skip` and `value` may follow.
+        """Adds faults: each entry names `kind`; `on` (a request kind, * for all), `count`, `skip`, `value` may follow.
 
         `skip` matching requests pass first. Raises InputError and adds none where an entry is not understood.
         """
         planned = []
         for entry in entries:
-            kind = FAULTS.get(str(entry.get("kind")))
             unknown = set(entry) - {"kind", "on", "count", "skip", "value"}
-            if kind is None or unknown or not isinstance(entry.get("on", "*"), str):
-                raise InputError(
-                    f"cannot plan {dict(entry)}.", where="faults", advice=f"Known kinds: {', '.join(sorted(FAULTS))}."
-                )
-            planned.append(
-                kind(entry.get("on", "*"), int(entry.get("count", 1)), int(entry.get("skip", 0)), entry.get("value"))
-            )
+            numbers = [entry.get("count", 1), entry.get("skip", 0)]
+            if (
+                entry.get("kind") not in kinds()
+                or unknown
+                or not isinstance(entry.get("on", "*"), str)
+                or not all(isinstance(n, int) and n >= 0 for n in numbers)
+            ):
+                raise InputError(f"cannot plan {dict(entry)}.", where="faults", advice=f"Kinds: {', '.join(kinds())}.")
+            planned.append(Fault(**entry))
         with self._lock:
             self._planned += planned
 

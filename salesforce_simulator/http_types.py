@@ -70,7 +70,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Route:
-    """Method and path to a handler. `kind` is what faults and counts call such requests; `open_to_all` needs no session."""
+    """Method and path to a handler. Faults and counts call such requests `kind`; `open_to_all` needs no session."""
 
     method: str
     pattern: re.Pattern[str]

@@ -120,7 +120,7 @@ class Org:
             return bool(cursor.execute('SELECT 1 FROM "RecordType" WHERE "Id" = ?', [record_type_id]).fetchone())
 
     def stage_values(self, record_type_id: str) -> list[tuple[str, str]] | None:
-        """Value and label of the stages that a record type offers, in order; None where it or every stage is lacking."""
+        """Value and label of the stages that a record type offers, in order; None where it or every one is lacking."""
         record_type_id = ids.to_18(record_type_id)
         if not self.has_record_type(record_type_id):
             return None
@@ -259,12 +259,10 @@ class Org:
         kind = standard or ObjectType(name, None, schema.label_of(name), schema.label_of(name), ())
         present: list[Field] = []
         for column in table.column_names:
-            found = types.get(column) or kind.field(column)
+            found = types.get(column) or kind.field(column) or schema.system_field(column)
             if found is None:
-                type_ = "id" if column == "Id" else "string"
-                found = schema.make_field(column, type_)
-                if column != "Id":
-                    self.reports.append(f"{name}.{column}: not a standard field; taken as text")
+                found = schema.make_field(column, "string")
+                self.reports.append(f"{name}.{column}: not a standard field; taken as text")
             present.append(found)
         with self.lock, self.cursor() as cursor:
             cursor.register("incoming", table)
@@ -308,10 +306,7 @@ class Org:
         for key, kind in list(self.objects.items()):
             wanted = schema.standard_object(kind.name)
             if wanted is None:
-                expected = [schema.make_field("Id", "id")] + [
-                    schema.make_field(n, "boolean" if n == "IsDeleted" else "datetime")
-                    for n in schema.SYSTEM_FIELDS[1:]
-                ]
+                expected = [f for n in schema.SYSTEM_FIELDS if (f := schema.system_field(n))]
             else:
                 expected = [f for f in wanted.fields if f.name in schema.SYSTEM_FIELDS]
             missing = [f for f in expected if kind.field(f.name) is None]
@@ -385,7 +380,7 @@ def read_sql(kind: Field, column: str, given: pa.DataType) -> str:
     if kind.type == "datetime":
         return f"date_trunc('second', {instant_sql(text)})"
     if kind.type == "boolean":
-        return f"CASE lower({text}) WHEN 'true' THEN true WHEN '1' THEN true WHEN 'false' THEN false WHEN '0' THEN false END"
+        return f"CASE WHEN lower({text}) IN ('true', '1') THEN true WHEN lower({text}) IN ('false', '0') THEN false END"
     if kind.type == "date":
         return f"CASE WHEN regexp_full_match({text}, '\\d{{4}}-\\d{{2}}-\\d{{2}}') THEN try_cast({text} AS DATE) END"
     if kind.storage == "VARCHAR":
@@ -396,7 +391,7 @@ def read_sql(kind: Field, column: str, given: pa.DataType) -> str:
 
 
 def instant_sql(text: str) -> str:
-    """DuckDB expression: ISO 8601 text with date and time, `Z`, an offset or nothing (UTC), as a naive UTC TIMESTAMP."""
+    """DuckDB expression: ISO 8601 text of an instant (`Z`, an offset, or nothing for UTC) as a naive UTC TIMESTAMP."""
     # DuckDB's own cast to TIMESTAMP drops the offset, so it is taken off here
     form = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?"
     offset = rf"regexp_extract({text}, '([+-])(\d{{2}}):?(\d{{2}})$', ['s','h','m'])"

@@ -216,6 +216,14 @@ def standard_object(name: str) -> ObjectType | None:
     return _STANDARD.get(name.lower())
 
 
+def system_field(name: str) -> Field | None:
+    """One of SYSTEM_FIELDS as every object has it, whatever the case of the name; else None."""
+    for known in SYSTEM_FIELDS:
+        if known.lower() == name.lower():
+            return make_field(known, "id" if known == "Id" else "boolean" if known == "IsDeleted" else "datetime")
+    return None
+
+
 def standard_names() -> list[str]:
     """The standard objects that are written down here."""
     return [o.name for o in _STANDARD.values()]

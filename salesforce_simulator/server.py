@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
     def version_string(self) -> str:
         return "sfdcedge"
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Says nothing: request lines can hold session ids."""
 
 

@@ -31,8 +31,8 @@ class Parameters:
 class Conditions:
     """Compiles the conditions of one SELECT.
 
-    `typed` gives SQL, type and name of an expression and raises where it may not stand; `subquery` compiles the query of
-    an IN. Nulls follow SOQL: a comparison with a missing value is false, `!=` and NOT of it true.
+    `typed` gives SQL, type and name of an expression and raises where it may not stand; `subquery` compiles the query
+    of an IN. Nulls follow SOQL: a comparison with a missing value is false, `!=` and NOT of it true.
     """
 
     def __init__(

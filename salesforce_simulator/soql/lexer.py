@@ -37,7 +37,7 @@ MAX_LENGTH = 100_000
 
 @dataclass(frozen=True)
 class Token:
-    """One token: kind name, string, number, currency, date, datetime, sign or end; `pattern` is a string read for LIKE."""
+    """One token: name, string, number, currency, date, datetime, sign or end; `pattern` is a string read for LIKE."""
 
     kind: str
     text: str

@@ -16,10 +16,11 @@ _NAME_FIELDS = (
     schema.make_field("Name", "string", "255", flags="name"),
     schema.make_field("Type", "picklist"),
 )
-_NO_COLUMN = (
-    " If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please "
-    "reference your WSDL or the describe call for the appropriate names."
-)
+_SEE = "Please reference your WSDL or the describe call for the appropriate names."
+_TRYING = " If you are attempting to use a custom"
+_NO_COLUMN = f"{_TRYING} field, be sure to append the '__c' after the custom field name. {_SEE}"
+_NO_TYPE = f"{_TRYING} object, be sure to append the '__c' after the entity name. {_SEE}"
+_NO_RELATIONSHIP = f"{_TRYING} relationship, be sure to append the '__r' after the custom relationship name. {_SEE}"
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,7 @@ class Scope:
             raise malformed(
                 self.text,
                 path.at,
-                f"Didn't understand relationship '{name}' in field path. If you are attempting to use a custom "
-                "relationship, be sure to append the '__r' after the custom relationship name. Please reference your "
-                "WSDL or the describe call for the appropriate names.",
+                f"Didn't understand relationship '{name}' in field path.{_NO_RELATIONSHIP}",
                 "INVALID_FIELD",
             )
         key = (*parents, reference.relationship_name or name)
@@ -139,9 +138,7 @@ class Scope:
         raise malformed(
             self.text,
             path.at,
-            f"Didn't understand relationship '{path}' in FROM part of query call. If you are attempting to use a custom "
-            "relationship, be sure to append the '__r' after the custom relationship name. Please reference your WSDL or "
-            "the describe call for the appropriate names.",
+            f"Didn't understand relationship '{path}' in FROM part of query call.{_NO_RELATIONSHIP}",
             "INVALID_TYPE",
         )
 
@@ -153,8 +150,7 @@ def source_object(org: Org, text: str, source: Path) -> ObjectType:
         raise malformed(
             text,
             source.at,
-            f"sObject type '{source}' is not supported. If you are attempting to use a custom object, be sure to append "
-            "the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names.",
+            f"sObject type '{source}' is not supported.{_NO_TYPE}",
             "INVALID_TYPE",
         )
     return kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from salesforce_simulator import schema
@@ -72,6 +73,7 @@ class Compiled:
     aggregate: bool
     count_only: bool
     uses_offset: bool = False
+    uses_fields: bool = False
 
 
 def compile_query(org: Org, text: str, *, all_rows: bool = False) -> Compiled:
@@ -103,14 +105,14 @@ class _Compiler:
         )
         self.conditions = self._conditions(self._plain)
 
-    def _conditions(self, typed: object) -> Conditions:
+    def _conditions(self, typed: Callable[[Expression], tuple[str, Field]]) -> Conditions:
         return Conditions(
             self.text,
             self.parameters,
             typed,
             self._semi_join,
             self.org.now.date(),
-            self._fiscal_month(),  # type: ignore[arg-type]
+            self._fiscal_month(),
         )
 
     def _fiscal_month(self) -> int:
@@ -253,10 +255,15 @@ class _Compiler:
             if join.polymorphic:
                 columns.append(f'{join.alias}."Type" AS j{number}t')
         columns += [f'{self.scope.table}."Id" AS record_id', *more]
+        if not order and (self.scope.joins or self.nested):
+            # a join gives its rows in any order; the service's is steady
+            order = f"ORDER BY {self.scope.table}.rowid"
         sql = f"SELECT {', '.join(columns)} FROM {self.scope.from_sql()} {where} {order} {window}"
         offset = self.query.offset is not None
         values, parents = self.parameters.values, parent_ids
-        return Compiled(self.scope.kind, sql, values, tuple(outputs), parents, tuple(children), False, False, offset)
+        fields = any(isinstance(i, AllFields) for i in self.query.select)
+        kind, shown = self.scope.kind, tuple(outputs)
+        return Compiled(kind, sql, values, shown, parents, tuple(children), False, False, offset, fields)
 
     def _selected(self) -> tuple[list[Output], list[str], list[Child]]:
         outputs: list[Output] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Union
+from typing import TypeAlias
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Call:
     at: int
 
 
-Expression = Union[Path, Call]
+Expression: TypeAlias = "Path | Call"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Logic:
     terms: tuple[Condition, ...]
 
 
-Condition = Union[Comparison, Logic]
+Condition: TypeAlias = "Comparison | Logic"
 
 
 @dataclass(frozen=True)
