@@ -115,22 +115,15 @@ def _read(file: Path, mistakes: list[Mistake]) -> list[tuple[Definition, int]]:
         mistakes.append(Mistake(str(file), 1, f"the file cannot be read: {error.strerror}.", "Grant the right to read it."))
         return []
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        # a quote that is never closed is found at the end of the file: its beginning is where to look
+        mark = getattr(error, "context_mark" if "end of stream" in problem else "problem_mark", None)
         todo = "Check the indentation, quotes and colons of this line and the one above; use spaces, not tabs."
         mistakes.append(Mistake(str(file), mark.line + 1 if mark else 1, f"this is not YAML: {problem}.", todo))
         return []
     lines: dict[Path_, int] = {}
     before = len(mistakes)
-    try:
-        data = _plain(node, (), lines, mistakes, str(file)) if node is not None else None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        mistakes.append(Mistake(str(file), mark.line + 1 if mark else 1, "a value cannot be read.", "Put the text in quotes."))
-        return []
-    except ValueError as error:
-        mistakes.append(Mistake(str(file), 1, f"a value cannot be read: {error}.", "Write dates as 2026-01-31, or put the text in quotes."))
-        return []
+    data = _plain(node, (), lines, mistakes, str(file)) if node is not None else None
     if len(mistakes) > before:
         return []
 
@@ -181,7 +174,7 @@ def _plain(node: yaml.Node, path: Path_, lines: dict[Path_, int], mistakes: list
     if isinstance(node, yaml.MappingNode):
         out: dict[Any, Any] = {}
         for key_node, value_node in node.value:
-            key = _scalar(key_node)
+            key = _scalar(key_node, mistakes, file)
             line = key_node.start_mark.line + 1
             if not isinstance(key, str):
                 mistakes.append(Mistake(file, line, f"the key {key!r} is no word.", "Put it in quotes or write a word."))
@@ -193,13 +186,17 @@ def _plain(node: yaml.Node, path: Path_, lines: dict[Path_, int], mistakes: list
         return out
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*path, index), lines, mistakes, file) for index, item in enumerate(node.value)]
-    return _scalar(node)
+    return _scalar(node, mistakes, file)
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _scalar(node: yaml.Node, mistakes: list[Mistake], file: str) -> Any:
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node, deep=True)
+    except (yaml.YAMLError, ValueError):
+        todo = "Write dates as 2026-01-31; put a text that looks like something else in quotes."
+        mistakes.append(Mistake(file, node.start_mark.line + 1, f"the value {node.value!r} cannot be read.", todo))
+        return None
     finally:
         loader.dispose()
 

@@ -1,0 +1,172 @@
+"""From Great Expectations' counts and queries to rows of `audit.verdict`, inside the warehouse, in sets.
+
+Great Expectations gives, per check, a count and the query that finds the failing rows; that query leaves out the row
+condition and the treatment of missing values, which are put back here, and the two counts must be equal. Belongs here: SQL
+of one definition. Does not: who runs it when, and the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from dagster_project.contracts import conditions
+from dagster_project.contracts.conditions import literal, quoted
+from dagster_project.contracts.definition import Definition, Expectation
+from dagster_project.contracts.entities import SCHEMA
+from dagster_project.errors import ContractError
+
+_NOT_NULL = "expect_column_values_to_not_be_null"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """raw = met + breached + not_applicable + unknown."""
+
+    raw: int
+    met: int
+    breached: int
+    not_applicable: int
+    unknown: int
+
+
+def check_key(definition: Definition, part: int) -> str:
+    """The name of one check in the question to Great Expectations."""
+    return f"{definition.id}/{part}"
+
+
+def gx_checks(definition: Definition) -> list[dict[str, Any]]:
+    """The checks of one definition as the audit process takes them."""
+    return [
+        {
+            "key": check_key(definition, part),
+            "schema": SCHEMA,
+            "table": definition.audited.table,
+            "expectation": expectation.expectation,
+            "arguments": expectation.gx_arguments,
+            "row_condition": conditions.conjunction_gx(definition.conditions),
+        }
+        for part, (expectation, _) in enumerate(definition.checks)
+    ]
+
+
+def write_verdicts(
+    connection: duckdb.DuckDBPyConnection,
+    definition: Definition,
+    answers: Mapping[str, Mapping[str, Any]],
+    types: Mapping[str, str],
+) -> Counts:
+    """Insert the failing and unknown rows of `definition` into `audit.verdict` and count all rows.
+
+    `types`: the entity's column types in DuckDB. Raises ContractError where a count differs from Great Expectations' own.
+    """
+    connection.execute("CREATE OR REPLACE TEMP TABLE failing (part INTEGER, row_key VARCHAR, observed VARCHAR)")
+    relation = definition.audited.relation
+    applies = conditions.conjunction_sql(definition.conditions)
+    for part, (expectation, _) in enumerate(definition.checks):
+        answer = answers[check_key(definition, part)]
+        found = 0
+        if answer["unexpected_count"]:
+            query = str(answer["unexpected_index_query"]).rstrip().rstrip(";")
+            present = "TRUE" if expectation.expectation == _NOT_NULL else f"NOT {_missing(expectation)}"
+            connection.execute(
+                f"INSERT INTO failing SELECT {part}, row_key, {_observed(definition, expectation, types)} "
+                f"FROM {relation} WHERE ({applies}) AND {present} AND row_key IN (SELECT row_key FROM ({query}))"
+            )
+            found = _one(connection, f"SELECT count(*) FROM failing WHERE part = {part}")
+        applicable = _one(connection, f"SELECT count(*) FROM {relation} WHERE {applies}")
+        for what, ours, theirs in (
+            ("failing rows", found, answer["unexpected_count"]),
+            ("rows the rule applies to", applicable, answer["element_count"]),
+        ):
+            if ours != theirs:
+                raise ContractError(
+                    f"the warehouse counts {ours} {what}, Great Expectations {theirs}.",
+                    where=f"{definition.id} {expectation.expectation}",
+                    todo="No verdict of this run can be trusted; nothing is published. Report it with the definition.",
+                )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE judged AS SELECT e.row_key, e.record_id, f.observed, {_status(definition)} AS status, "
+        f"{_cause(definition)} AS cause FROM {relation} AS e LEFT JOIN ("
+        "  SELECT row_key, string_agg(observed, '; ' ORDER BY part) AS observed FROM failing GROUP BY row_key"
+        ") AS f ON f.row_key = e.row_key"
+    )
+    said = "signalled" if definition.kind == "signal" else "breached"
+    connection.execute(
+        "INSERT INTO audit.verdict SELECT "
+        f"{literal(definition.id)}, {definition.version}, {definition.rule_number}, {literal(definition.kind)}, "
+        f"{literal(definition.mode)}, {literal(definition.entity)}, row_key, record_id, "
+        f"CASE status WHEN 'breached' THEN '{said}' ELSE status END, "
+        "CASE WHEN status = 'breached' THEN observed END, CASE WHEN status = 'unknown' THEN cause END "
+        "FROM judged WHERE status IN ('breached', 'unknown') ORDER BY row_key"
+    )
+    by_status = dict(connection.execute("SELECT status, count(*) FROM judged GROUP BY status").fetchall())
+    breached = by_status.get("breached", 0)
+    counts = Counts(
+        raw=_one(connection, f"SELECT count(*) FROM {relation}"),
+        met=by_status.get("met", 0) + (breached if definition.kind == "signal" else 0),
+        breached=0 if definition.kind == "signal" else breached,
+        not_applicable=by_status.get("not_applicable", 0),
+        unknown=by_status.get("unknown", 0),
+    )
+    distinct = _one(connection, "SELECT count(DISTINCT row_key) FROM failing")
+    assert breached == distinct, f"{definition.id}: {breached} breached rows, {distinct} failing keys"
+    total = counts.met + counts.breached + counts.not_applicable + counts.unknown
+    assert counts.raw == total, f"{definition.id}: {counts.raw} rows, {total} judged"
+    return counts
+
+
+def _missing(expectation: Expectation) -> str:
+    return "(" + " OR ".join(f"{quoted(column)} IS NULL" for column in expectation.columns) + ")"
+
+
+def _status(definition: Definition) -> str:
+    """A row breaches if any part fails; else it is unknown if the condition or any part is; else met if any part was judged."""
+    applies = conditions.conjunction_sql(definition.conditions)
+    judged = [(expectation, expectation.missing or definition.missing) for expectation in definition.expectations]
+    unknown = [_missing(expectation) for expectation, missing in judged if missing == "unknown"]
+    silent = [_missing(expectation) if missing == "not_applicable" else "FALSE" for expectation, missing in judged]
+    return (
+        "CASE WHEN f.row_key IS NOT NULL THEN 'breached' "
+        f"WHEN ({applies}) IS NULL THEN 'unknown' WHEN NOT ({applies}) THEN 'not_applicable' "
+        f"WHEN {' OR '.join(unknown) or 'FALSE'} THEN 'unknown' "
+        f"WHEN {' AND '.join(silent)} THEN 'not_applicable' ELSE 'met' END"
+    )
+
+
+def _cause(definition: Definition) -> str:
+    """Which empty columns leave a row unknown: those of the condition, else those of the parts that say unknown."""
+    applies = conditions.conjunction_sql(definition.conditions)
+    of_parts = [
+        column
+        for expectation in definition.expectations
+        if (expectation.missing or definition.missing) == "unknown"
+        for column in expectation.columns
+    ]
+
+    def listed(columns: list[str]) -> str:
+        names = ", ".join(f"CASE WHEN {quoted(c)} IS NULL THEN '{c}' END" for c in dict.fromkeys(columns))
+        return f"concat_ws(', ', {names}) || ' missing'" if columns else "NULL"
+
+    return f"CASE WHEN ({applies}) IS NULL THEN {listed(conditions.undecided_columns(definition.conditions))} ELSE {listed(of_parts)} END"
+
+
+def _observed(definition: Definition, expectation: Expectation, types: Mapping[str, str]) -> str:
+    """The value seen, as text; with its column's name wherever more than one column is involved."""
+    several = len({column for part in definition.expectations for column in part.columns}) > 1
+
+    def one(column: str) -> str:
+        value = f"round({quoted(column)}, 4)" if types[column] in ("DOUBLE", "FLOAT") else quoted(column)
+        seen = f"coalesce(CAST({value} AS VARCHAR), 'missing')"
+        return f"'{column} ' || {seen}" if several else seen
+
+    return " || ', ' || ".join(one(column) for column in expectation.columns)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return row[0]

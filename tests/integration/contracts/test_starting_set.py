@@ -1,0 +1,140 @@
+"""Rules 1-10 on planted breaches with near misses beside them: exactly the planted ids, through the real audit process."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagster_project.contracts import AuditReport, audit
+
+DAY, SECOND = timedelta(days=1), timedelta(microseconds=1)
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory, shipped: Any, scratch: Any, make: Any) -> tuple[Path, AuditReport]:
+    at, today = make.AS_OF, make.TODAY
+    won = {"step": "won", "step_rank": 6, "is_open": False, "is_won": True, "stage_state": "won", "flag_state": "won"}
+    lost = {"step": "lost", "step_rank": None, "is_open": False, "is_lost": True, "stage_state": "lost", "flag_state": "lost"}
+    unmapped = {"step": None, "step_rank": None, "is_stage_mapped": False, "stage_state": None, "is_open": None,
+                "is_won": None, "is_lost": None}  # fmt: skip
+    deals = [
+        make.deal("r3-breach", last_history_stage_name="Qualification"),
+        make.deal("r3-no-history", last_history_stage_name=None, first_history_at=None),
+        make.deal("r4-breach-won-open", flag_state="won"),
+        make.deal("r4-breach-open-won", **{**won, "flag_state": "open"}),
+        make.deal("r4-unmapped", **unmapped),
+        make.deal("r5-modified-before", last_modified_at=at - 61 * DAY),
+        make.deal("r5-history-before", first_history_at=at - 60 * DAY - SECOND),
+        make.deal("r5-future", latest_timestamp_at=at + SECOND),
+        make.deal("r5-thrice", last_modified_at=at - 61 * DAY, first_history_at=at - 62 * DAY, latest_timestamp_at=at + DAY),
+        make.deal("r5-near-same-instant", last_modified_at=at - 60 * DAY, latest_timestamp_at=at),
+        make.deal("r6-breach", close_on=today - DAY),
+        make.deal("r6-near-today", close_on=today),
+        make.deal("r6-near-closed", close_on=today - DAY, **won),
+        make.deal("r6-no-date", close_on=None),
+        make.deal("r7-zero", amount=0),
+        make.deal("r7-negative", amount=-1),
+        make.deal("r7-null", amount=None),
+        make.deal("r7-won-null", amount=None, **won),
+        make.deal("r7-near-cent", amount=0.01),
+        make.deal("r7-near-solution", amount=None, step="solution", step_rank=3),
+        make.deal("r7-near-lost", amount=None, **lost),
+        make.deal("r8-breach", contact_role_count=0, step="qualified", step_rank=2),
+        make.deal("r8-null", contact_role_count=None),
+        make.deal("r8-near-prospect", contact_role_count=0, step="prospect", step_rank=1),
+        make.deal("r9-breach", days_since_customer_response=22),
+        make.deal("r9-just-over", days_since_customer_response=21.01),
+        make.deal("r9-never", days_since_customer_response=None, last_customer_response_at=None),
+        make.deal("r9-near-21", days_since_customer_response=21),
+        make.deal("r9-near-young", days_since_customer_response=None, last_customer_response_at=None, days_open=21),
+        make.deal("r9-near-won", days_since_customer_response=90, **won),
+        make.deal("r10-breach", meeting_held_at=None, step="solution", step_rank=3),
+        make.deal("r10-near-qualified", meeting_held_at=None, step="qualified", step_rank=2),
+        make.deal("r10-near-lost", meeting_held_at=None, **lost),
+        make.deal("fine"),
+    ]
+    visits = [make.visit(f"v{n}", "fine") for n in range(60)]
+    visits += [make.visit("v-unmapped", "old", is_mapped=False), make.visit("v-null", "old", is_mapped=None)]
+    loads = [make.load("l1", "a"), make.load("l2", "a"), make.load("l3", None), make.load("l4", "b")]
+    folder = tmp_path_factory.mktemp("starting_set")
+    path = scratch(folder / "conformed.duckdb", opportunities=deals, visits=visits, loads=loads)
+    return path, audit(path, shipped, folder / "state", as_of=at, run_id="one")
+
+
+BREACHES = {
+    1: {"l1", "l2", "l3"},
+    2: {"v-unmapped", "v-null"},
+    3: {"r3-breach"},
+    4: {"r4-breach-won-open", "r4-breach-open-won"},
+    5: {"r5-modified-before", "r5-history-before", "r5-future", "r5-thrice"},
+    6: {"r6-breach"},
+    7: {"r7-zero", "r7-negative", "r7-null", "r7-won-null"},
+    8: {"r8-breach", "r8-null"},
+    9: {"r9-breach", "r9-just-over", "r9-never"},
+    10: {"r10-breach"},
+}
+UNKNOWN = {
+    3: {"r3-no-history": "last_history_stage_name missing"},
+    4: {"r4-unmapped": "stage_state missing"},
+    6: {"r4-unmapped": "is_open missing", "r6-no-date": "close_on missing"},
+    7: {"r4-unmapped": "is_lost, step_rank missing"},
+    8: {"r4-unmapped": "is_lost, step_rank missing"},
+    9: {"r4-unmapped": "is_open missing"},
+    10: {"r4-unmapped": "is_lost, step_rank missing"},
+}
+
+
+@pytest.mark.parametrize("rule", range(1, 11))
+def test_a_rule_flags_exactly_what_was_planted(rule: int, audited: Any, make: Any) -> None:
+    path, report = audited
+    rows = make.query(path, f"SELECT row_key, status, cause FROM audit.verdict WHERE rule_number = {rule}")
+    assert sorted(row[0] for row in rows if row[1] == "breached") == sorted(BREACHES[rule])
+    assert {row[0]: row[2] for row in rows if row[1] == "unknown"} == UNKNOWN.get(rule, {})
+    result = next(result for result in report.results if result.rule_number == rule)
+    assert result.state == "measured"
+    assert result.breached == len(BREACHES[rule])
+    assert result.unknown == len(UNKNOWN.get(rule, {}))
+    assert result.raw == result.met + result.breached + result.not_applicable + result.unknown
+    assert result.success is False
+
+
+def test_not_applicable_is_counted_apart(audited: Any) -> None:
+    counts = {result.rule_number: result.not_applicable for result in audited[1].results}
+    assert counts[3] == counts[4] == counts[5] == 0
+    assert counts[6] == 6, "four won and two lost deals"
+    assert counts[8] == 3, "one prospect and two lost deals"
+
+
+def test_the_observed_value_is_what_the_person_sees(audited: Any, make: Any) -> None:
+    rows = make.query(audited[0], "SELECT row_key, rule_number, observed_value FROM audit.verdict WHERE status = 'breached'")
+    seen = {(row[0], row[1]): row[2] for row in rows}
+    assert seen["r7-null", 7] == "missing"
+    assert seen["r7-zero", 7] == "0.00"
+    assert seen["r9-breach", 9] == "22.0"
+    assert seen["r4-breach-won-open", 4] == "stage_state open, flag_state won"
+    assert seen["r5-thrice", 5].count(";") == 2
+
+
+def test_rule_1_stops_at_any_breach_and_rule_2_below_five_percent_does_not(audited: Any) -> None:
+    report = audited[1]
+    assert [result.definition_id for result in report.stops] == ["R01"]
+    assert "3 of 4" in report.stops[0].stop_reason
+    r02 = next(result for result in report.results if result.rule_number == 2)
+    assert (r02.breached, r02.raw, r02.stops) == (2, 62, False)
+
+
+def test_samples_lead_to_the_record(audited: Any) -> None:
+    r06 = next(result for result in audited[1].results if result.rule_number == 6)
+    assert [(s.record_id, s.record_url) for s in r06.samples] == [("r6-breach", "https://org.example/r6-breach")]
+
+
+def test_the_report_survives_a_process_border(audited: Any) -> None:
+    assert AuditReport.from_json(audited[1].to_json()) == audited[1]
+
+
+def test_the_warehouse_holds_one_run_row_per_definition(audited: Any, make: Any) -> None:
+    rows = make.query(audited[0], "SELECT definition_id, raw - met - breached - not_applicable - unknown FROM audit.definition_run ORDER BY 1")
+    assert rows == [(f"R{n:02}", 0) for n in range(1, 11)]
