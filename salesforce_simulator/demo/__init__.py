@@ -1,8 +1,8 @@
 """A generated company: causes are planted, records follow, and the truth is written apart.
 
-`generate` gives a `DemoOrg`: `tables` (Arrow, by object, API field names, typed) and `truth`. The table
+`generate` gives a `DemoOrg`: `tables` (Arrow, by object, API names) and `truth`. The table
 `OpportunityStagePicklist` (RecordTypeId, StageName, Label, Position) says which stages each record type offers, in
-order, closed ones included; `picklists` is the same as {record type id: [(value, label)]}. Nothing here evaluates a rule.
+order, closed ones included; `picklists` is the same, {record type id: [(value, label)]}. Nothing here evaluates a rule.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ OUTCOMES = {
 }
 #: Mean days of work in a stage, apart from waiting.
 WORK_DAYS = {"New_Business": (8.0, 10.0, 12.0, 9.0, 11.0), "Expansion": (7.0, 9.0, 10.0)}
-#: Exits a week that a stage can handle, as a share of the arrivals it would get; the planted constraint is below one.
-CAPACITY = {"New_Business": (1.6, 1.6, 1.5, 0.97, 1.6), "Expansion": (1.6, 1.6, 1.6)}
+#: Exits a week that a stage can handle, as a share of first arrivals; returns come on top, so near one is too little.
+CAPACITY = {"New_Business": (1.6, 1.6, 1.5, 1.06, 1.6), "Expansion": (1.6, 1.6, 1.6)}
 CONSTRAINT = ("New_Business", "Proposal/Price Quote")
 MAX_WORK_DAYS, MAX_WAIT_DAYS = 32.0, 45.0
 NEW_BUSINESS_SHARE, SKIP_SHARE, REOPEN_SHARE = 0.68, 0.04, 0.03

@@ -39,7 +39,9 @@ def plan(rng: np.random.Generator, deals: list[Deal], now: int) -> Plan:
         taken = set(made.breach[rule]) | set(made.near[rule])
         if rule <= 5:
             taken |= integrity
-        chosen = [i for i in fits if i not in taken][: max(len(causes), round(count * scale))]
+        free = [i for i in fits if i not in taken]
+        # an order of its own for each rule: breaches of two rules meet by chance only
+        chosen = [free[int(n)] for n in rng.permutation(len(free))][: max(len(causes), round(count * scale))]
         into[rule].update({i: causes[n % len(causes)] for n, i in enumerate(chosen)})
         if rule <= 5:
             integrity.update(chosen)
@@ -64,13 +66,13 @@ def plan(rng: np.random.Generator, deals: list[Deal], now: int) -> Plan:
     plant(6, made.near, open_now, ("today",), 15)
     judged = [i for i in alive if RANK[made.stage[i]]]
     late = [i for i in judged if RANK[made.stage[i]] >= 4]
-    plant(7, made.breach, late, ("null", "zero"), 50)
+    plant(7, made.breach, late, ("null", "zero"), 60)
     plant(7, made.near, late, ("one cent",), 12)
     qualified = [i for i in judged if RANK[made.stage[i]] >= 2]
-    plant(8, made.breach, qualified, ("none", "deleted"), 60)
+    plant(8, made.breach, qualified, ("none", "deleted"), 80)
     plant(8, made.near, qualified, ("exactly one",), 15)
     solution = [i for i in judged if RANK[made.stage[i]] >= 3]
-    plant(10, made.breach, solution, ("none", "declined", "deleted", "internal", "not over yet"), 60)
+    plant(10, made.breach, solution, ("none", "declined", "deleted", "internal", "not over yet"), 80)
     plant(10, made.near, solution, ("one of two declined", "just over"), 16)
     old = [i for i in open_now if now - deals[i].created > 25 * DAY and made.near[10].get(i) != "just over"]
     plant(9, made.breach, old, ("22 days", "long ago", "none"), 80)

@@ -125,7 +125,7 @@ class Writer:
                  owner: str, deleted: bool) -> None:  # fmt: skip
         facts = STAGE_FACTS.get(stage, (50.0, "Pipeline", "Pipeline"))
         self.rows["OpportunityHistory"].append({
-            "Id": self._id("008", "OpportunityHistory"), "IsDeleted": deleted, "OpportunityId": record, "StageName": stage,
+            "Id": self._id("008", "OpportunityHistory"), "IsDeleted": deleted, "OpportunityId": record, "StageName": stage,  # noqa: E501
             "Amount": amount, "CloseDate": close, "Probability": facts[0], "ForecastCategory": facts[2],
             "CurrencyIsoCode": account["CurrencyIsoCode"], "CreatedById": owner, "CreatedDate": at(t),
             "SystemModstamp": at(t)})  # fmt: skip
@@ -148,7 +148,7 @@ class Writer:
             t = min(max(entered + int((self.draw() * 11 - 5) * DAY), deal.created), self.now - 60)
             self.rows["OpportunityContactRole"].append(stamped({
                 "Id": self._id("00K", "OpportunityContactRole"), "IsDeleted": 8 in breach, "OpportunityId": record,
-                "ContactId": self._contact(account, k)["Id"], "Role": _ROLES[int(self.draw() * 4)], "IsPrimary": k == 0},
+                "ContactId": self._contact(account, k)["Id"], "Role": _ROLES[int(self.draw() * 4)], "IsPrimary": k == 0},  # noqa: E501
                 at(max(t, deal.created))))  # fmt: skip
 
     def _contacts(self, i: int, record: str, deal: Deal, stage: str, account: dict[str, Any], owner: str,
@@ -169,7 +169,7 @@ class Writer:
         for _ in range(2 + int(self.draw() * 5)):
             t = within(deal.created, max(deal.created, end - 60))
             self.rows["Task"].append(stamped(self._activity("00T", "Task", t, person, record, account, owner) | {
-                "Subject": "Call", "Status": "Completed", "IsClosed": True, "TaskSubtype": "Call", "CallType": "Outbound",
+                "Subject": "Call", "Status": "Completed", "IsClosed": True, "TaskSubtype": "Call", "CallType": "Outbound",  # noqa: E501
                 "Type": "Call", "CompletedDateTime": at(t)}, at(t)))  # fmt: skip
         for _ in range(2 + int(self.draw() * 3)):
             self._email(record, within(deal.created, max(deal.created, end - 60)), False, person, owner)
@@ -200,7 +200,7 @@ class Writer:
             self._event(record, now - 60, person, account, owner, ("Accepted",))
         elif close == "one of two declined":
             self._event(record, t, person, account, owner, ("Declined", "Accepted"))
-        # "none" as the cause of rule 9 leaves a deal that owes a meeting with its old one: the answer is stale, not absent
+        # "none" as the cause of rule 9 leaves a deal that owes a meeting with its old one: the answer is stale, not absent  # noqa: E501
         elif cause is None and (needed or (not silent and stage == LOST and self.draw() < 0.4)):
             self._event(record, t, person, account, owner, ("Accepted" if self.draw() < 0.7 else "Undecided",))
 
@@ -214,7 +214,7 @@ class Writer:
                answers: tuple[str, ...], *, deleted: bool = False) -> None:  # fmt: skip
         made = at(min(t, self.now - 3600) - DAY)
         row = stamped(self._activity("00U", "Event", t, person, record, account, owner) | {
-            "IsDeleted": deleted, "Subject": "Meeting", "EventSubtype": "Event", "Type": "Meeting", "IsAllDayEvent": False,
+            "IsDeleted": deleted, "Subject": "Meeting", "EventSubtype": "Event", "Type": "Meeting", "IsAllDayEvent": False,  # noqa: E501
             "StartDateTime": at(t - 3600), "EndDateTime": at(t)}, made)  # fmt: skip
         self.rows["Event"].append(row)
         people = [(self._contact(account, k)["Id"], answer) for k, answer in enumerate(answers)]
