@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _JOBS = "/services/data/v{version}/jobs/query"
 FINAL = frozenset({"JobComplete", "Failed", "Aborted"})
 _LIST_PAGE = 1000
+_PARALLEL_PAGES = 5
 
 
 @dataclass
@@ -67,6 +68,7 @@ class Bulk2:
             route("PATCH", f"{_JOBS}/{{id}}", "bulk_abort", self.abort),
             route("DELETE", f"{_JOBS}/{{id}}", "bulk_delete", self.delete),
             route("GET", f"{_JOBS}/{{id}}/results", "bulk_results", self.results),
+            route("GET", f"{_JOBS}/{{id}}/resultPages", "bulk_result_pages", self.result_pages),
         ]
 
     def create(self, request: Request) -> Response:
@@ -180,7 +182,7 @@ class Bulk2:
         start = _place(request.query.get("locator"), len(job.rows))
         stop = min(start + self._page_rows(request), len(job.rows))
         header = csv_header(job.compiled, DELIMITERS[job.delimiter], LINE_ENDINGS[job.line_ending])
-        following = "null" if stop >= len(job.rows) else base64.b64encode(str(stop).encode()).decode().rstrip("=")
+        following = "null" if stop >= len(job.rows) else _locator(stop)
         return Response(
             200,
             header + job.rows.read(start, stop),
@@ -190,6 +192,26 @@ class Bulk2:
                 "Sforce-NumberOfRecords": str(stop - start),
             },
         )
+
+    def result_pages(self, request: Request) -> Response:
+        """Up to five addresses of result pages that can be read side by side, and where the next five are."""
+        job = self._job(request)
+        if job.state != "JobComplete" or job.rows is None:
+            raise ApiError(400, "INVALIDJOBSTATE", f"The results of a job in state {job.state} cannot be read")
+        first, size = _place(request.query.get("locator"), len(job.rows)), self._page_rows(request)
+        starts = [first + i * size for i in range(_PARALLEL_PAGES)]
+        base = f"/services/data/v{request.version}/jobs/query/{job.id}"
+        pages = [
+            {"resultUrl": f"{base}/results?locator={_locator(start)}&maxRecords={size}"}
+            for start in starts
+            if start < len(job.rows) or start == 0
+        ]
+        following = first + _PARALLEL_PAGES * size
+        done = following >= len(job.rows)
+        body: dict[str, Any] = {"resultPages": pages, "done": done}
+        if not done:
+            body["nextRecordsUrl"] = f"{base}/resultPages?locator={_locator(following)}&maxRecords={size}"
+        return Response.of_json(body, request.pretty)
 
     def _page_rows(self, request: Request) -> int:
         given = request.query.get("maxRecords")
@@ -258,6 +280,10 @@ def _check_bulk(compiled: Compiled) -> None:
     ):
         if refused:
             raise ApiError(400, "API_ERROR", f"{what} not supported in Bulk Query")
+
+
+def _locator(place: int) -> str:
+    return base64.b64encode(str(place).encode()).decode().rstrip("=")
 
 
 def _place(locator: str | None, total: int) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from salesforce_simulator.errors import InputError
 from salesforce_simulator.export import read_export
+from salesforce_simulator.jwt import TokenError, public_key
 from salesforce_simulator.org import Org
 from salesforce_simulator.server import serve
 from salesforce_simulator.service import API_VERSION, Options
@@ -62,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     command.add_argument("--client-id", default=Options.client_id, metavar="ID", help="consumer key that may log in")
     command.add_argument("--client-secret", default=Options.client_secret, metavar="SECRET", help="its secret")
+    command.add_argument(
+        "--jwt-public-key",
+        type=Path,
+        metavar="FILE",
+        help="PEM certificate or public key that JWT logins are checked by",
+    )
     command.add_argument("--control", action="store_true", help="open /simulator/… to change rows, clock and faults")
     return parser
 
@@ -73,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
+        _check_key(options.jwt_public_key)
         org = _org(options)
     except InputError as error:
         sys.stderr.write(f"{error}\n")
@@ -80,6 +88,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for report in org.reports:
         sys.stderr.write(f"{report}\n")
     return _serve(org, options, stop)
+
+
+def _check_key(file: Path | None) -> None:
+    if file is None:
+        return
+    try:
+        public_key(file.read_text(encoding="ascii"))
+    except (OSError, UnicodeDecodeError, TokenError) as error:
+        raise InputError(
+            f"cannot be used: {error}.",
+            where=str(file),
+            advice="Name a PEM file with an RSA certificate or public key.",
+        ) from None
 
 
 def _org(options: argparse.Namespace) -> Org:
@@ -103,7 +124,12 @@ def _org(options: argparse.Namespace) -> Org:
 
 
 def _serve(org: Org, options: argparse.Namespace, stop: threading.Event) -> int:
-    settings = Options(client_id=options.client_id, client_secret=options.client_secret, control=options.control)
+    settings = Options(
+        client_id=options.client_id,
+        client_secret=options.client_secret,
+        control=options.control,
+        jwt_public_key=options.jwt_public_key and options.jwt_public_key.read_text(encoding="ascii"),
+    )
     try:
         with serve(org, options=settings, host=options.host, port=options.port) as service:
             ready = {
@@ -112,6 +138,8 @@ def _serve(org: Org, options: argparse.Namespace, stop: threading.Event) -> int:
                 "client_secret": settings.client_secret,
                 "username": settings.username,
                 "password": settings.password,
+                "security_token": settings.security_token,
+                "refresh_token": settings.refresh_token,
                 "api_version": API_VERSION,
                 "now": org.now.isoformat().replace("+00:00", "Z"),
                 "objects": org.counts(),

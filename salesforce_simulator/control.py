@@ -41,8 +41,10 @@ class Control:
         return Response.of_json({"rows": self.service.org.upsert(request.parts["object"], records)})
 
     def purge_row(self, request: Request) -> Response:
-        """Removes a record for good, with no trace in the deleted-records log."""
-        return Response.of_json({"rows": self.service.org.purge(request.parts["object"], request.parts["id"])})
+        """Removes a record for good; with `?logged=false` getDeleted does not know of it either."""
+        logged = request.query.get("logged") != "false"
+        rows = self.service.org.purge(request.parts["object"], request.parts["id"], logged=logged)
+        return Response.of_json({"rows": rows})
 
     def set_clock(self, request: Request) -> Response:
         """Sets the org's clock."""

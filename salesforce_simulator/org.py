@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -58,6 +58,7 @@ class Org:
         self._db.execute("SET preserve_insertion_order = true")
         self.objects: dict[str, ObjectType] = {}
         self.stage_picklist: pa.Table | None = None
+        self._purged: list[tuple[str, str, datetime]] = []
         for name, table in tables.items():
             if name == STAGE_PICKLIST:
                 self.stage_picklist = self._widened(table)
@@ -217,12 +218,47 @@ class Org:
         marks = ", ".join(f"CAST(? AS {f.storage})" for f in fields)
         cursor.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
 
-    def purge(self, name: str, record_id: str) -> int:
-        """Removes a record for good; returns how many there were (0 or 1). Raises 404 for an unknown object."""
+    def purge(self, name: str, record_id: str, *, logged: bool = True) -> int:
+        """Removes a record for good; returns how many there were (0 or 1). Raises 404 for an unknown object.
+
+        What is `logged` shows in getDeleted from now on.
+        """
         kind = self.required_object(name)
+        record_id = ids.to_18(record_id)
         with self.lock, self.cursor() as cursor:
-            row = cursor.execute(f'DELETE FROM {quoted(kind.name)} WHERE "Id" = ?', [ids.to_18(record_id)]).fetchone()
-        return int(row[0]) if row else 0
+            row = cursor.execute(f'DELETE FROM {quoted(kind.name)} WHERE "Id" = ?', [record_id]).fetchone()
+            removed = int(row[0]) if row else 0
+            if removed and logged:
+                self._purged.append((kind.name, record_id, self.naive_now()))
+        return removed
+
+    def purged(self, name: str) -> list[tuple[str, datetime]]:
+        """Id and moment of the records of an object that were removed for good and logged."""
+        with self.lock:
+            return [(record_id, at) for object_name, record_id, at in self._purged if object_name == name]
+
+    def forget_purged(self) -> None:
+        """Empties the log of removed records, as the service does it when the log grows too long."""
+        with self.lock:
+            self._purged.clear()
+
+    def read(self, kind: ObjectType, record_id: str) -> dict[str, Any] | None:
+        """All fields of one record, deleted or not; None where there is none."""
+        with self.cursor() as cursor:
+            columns = ", ".join(quoted(f.name) for f in kind.fields)
+            sql = f'SELECT {columns} FROM {quoted(kind.name)} WHERE "Id" = ?'
+            row = cursor.execute(sql, [ids.to_18(record_id)]).fetchone()
+        return dict(zip((f.name for f in kind.fields), row, strict=True)) if row else None
+
+    def stage(self, name: str) -> dict[str, Any] | None:
+        """The OpportunityStage record of a stage by its API name."""
+        kind = self.find("OpportunityStage")
+        column = "ApiName" if kind and kind.field("ApiName") else "MasterLabel"
+        if kind is None or kind.field(column) is None:
+            return None
+        with self.cursor() as cursor:
+            row = cursor.execute(f'SELECT "Id" FROM "OpportunityStage" WHERE "{column}" = ?', [name]).fetchone()
+        return self.read(kind, row[0]) if row else None
 
     def next_id(self, kind: ObjectType) -> str:
         """A fresh id for a record of this object."""
@@ -420,6 +456,8 @@ def value_of(kind: Field, value: object) -> object:
                 raise ValueError(value)
             return float(str(value)) if kind.type != "int" else int(float(str(value)))
         if kind.type == "date":
+            if isinstance(value, date):
+                return value
             return datetime.strptime(str(value)[:10], "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no time zone
     except (ValueError, KeyError, TypeError):
         raise ApiError(

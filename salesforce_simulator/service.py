@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Protocol
 
-from salesforce_simulator import auth, bulk2, control, describe, rest, ui_api
+from salesforce_simulator import auth, bulk2, composite, control, describe, records, rest, ui_api
 from salesforce_simulator.errors import ApiError, OAuthError
 from salesforce_simulator.faults import Faults
 from salesforce_simulator.http_types import Request, Response, Route
@@ -24,7 +24,8 @@ class Options:
     """What the operator of the simulator may set.
 
     `bulk_page_rows` is the page that Bulk 2.0 serves where the client names none; `polls_in_progress` says how often a
-    job is seen InProgress at least; the daily limits are those of `/limits`.
+    job is seen InProgress at least; `jwt_public_key` (PEM) checks the JWT bearer grant; the daily limits are those of
+    `/limits`.
     """
 
     client_id: str = "3MVG9leanSimulatorClient"
@@ -32,6 +33,8 @@ class Options:
     username: str = "integration@example.com"
     password: str = "simulator-password"  # noqa: S105
     security_token: str = "simulatorSecurityToken"  # noqa: S105
+    refresh_token: str = "5Aep861SimulatorRefreshToken0123456789"  # noqa: S105
+    jwt_public_key: str | None = None
     control: bool = False
     bulk_page_rows: int = 50_000
     polls_in_progress: int = 1
@@ -65,6 +68,9 @@ class Service:
             self.rest,
             describe.Describe(self.org),
             ui_api.UiApi(self.org),
+            # after describe, whose paths would else be taken for ids
+            records.Records(self),
+            composite.Composite(self),
         ]
         if self.options.control:
             endpoints.append(control.Control(self))

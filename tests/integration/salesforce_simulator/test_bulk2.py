@@ -124,3 +124,15 @@ def test_simple_salesforce_drives_a_job_by_its_own_calls(salesforce: Salesforce)
     assert first["number_of_records"] == 3000
     second = client.get_query_results(job["id"], first["locator"], 3000)
     assert (second["number_of_records"], second["locator"]) == (1496, "")
+
+
+def test_result_pages_can_be_read_side_by_side(http: requests.Session) -> None:
+    job_id = _create(http, "SELECT Id FROM Opportunity", "queryAll").json()["id"]
+    _finish(http, job_id)
+    pages = http.get(f"{JOBS}/{job_id}/resultPages", params={"maxRecords": "700"}).json()
+    assert (len(pages["resultPages"]), pages["done"]) == (5, False)
+    rest = http.get(pages["nextRecordsUrl"]).json()
+    assert (len(rest["resultPages"]), rest["done"]) == (2, True)
+    urls = [p["resultUrl"] for p in (*reversed(pages["resultPages"]), *rest["resultPages"])]
+    found = [row[0] for url in urls for row in _rows(http.get(url).text)[1:]]
+    assert (len(found), len(set(found))) == (4500, 4500)
