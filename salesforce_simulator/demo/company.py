@@ -124,7 +124,8 @@ def _user(n: int, created: datetime) -> dict[str, Any]:
 
 
 def _rates(begin: datetime, now: datetime) -> Rows:
-    rates, start, n = [], date(begin.year, 1, 1), 0
+    rates: Rows = []
+    start, n = date(begin.year, 1, 1), 0
     while start <= now.date():
         following = date(start.year + (start.month > 6), 7 if start.month < 7 else 1, 1)
         last = following > now.date()

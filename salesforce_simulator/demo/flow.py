@@ -69,7 +69,8 @@ def run(rng: np.random.Generator, opportunities: int, now: int) -> list[Deal]:
     )
     is_new = rng.random(opportunities) < NEW_BUSINESS_SHARE
     deals = [Deal("New_Business" if new else "Expansion", int(at)) for new, at in zip(is_new, created, strict=True)]
-    gaps, free = _queues(opportunities / weeks), {}
+    gaps = _queues(opportunities / weeks)
+    free: dict[tuple[str, int], float] = {}
     uniform = iter(rng.random(opportunities * 60).tolist())
     gamma = iter(rng.gamma(2.0, 0.5, opportunities * 20).tolist())
     queue = [(d.created, i, 1 if next(uniform) < 0.04 else 0) for i, d in enumerate(deals)]

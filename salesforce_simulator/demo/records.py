@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -34,7 +35,8 @@ class Writer:
                                   "EventRelation", "EmailMessage")
         }  # fmt: skip
         self.plan, self.now, self.company = plan, now, company
-        self._rng, self._pool = rng, iter(())
+        self._rng = rng
+        self._pool: Iterator[float] = iter(())
 
     def draw(self) -> float:
         """A uniform draw in [0, 1)."""
