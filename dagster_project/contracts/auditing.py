@@ -75,7 +75,9 @@ def audit(
         rows = [[getattr(result, column) for column in _RUN_COLUMNS] for result in results]
         if rows:
             marks = ", ".join("?" * len(_RUN_COLUMNS))
-            connection.executemany(f"INSERT INTO audit.definition_run ({', '.join(_RUN_COLUMNS)}) VALUES ({marks})", rows)
+            connection.executemany(
+                f"INSERT INTO audit.definition_run ({', '.join(_RUN_COLUMNS)}) VALUES ({marks})", rows
+            )
         connection.execute("COMMIT")
         seconds["verdicts"] = time.monotonic() - started
         started = time.monotonic()
@@ -99,7 +101,7 @@ def _look(
             todo="Build the warehouse again: `leanfunnel run`.",
         )
     inventory = connection.execute("SELECT object, field, status FROM control.field_inventory").fetchall()
-    entities = {definition.entity: definition.audited for definition in definitions}
+    entities: dict[str, Entity] = {definition.entity: definition.audited for definition in definitions}
     types = {name: _types(connection, entity) for name, entity in entities.items()}
     states: dict[str, tuple[str, str | None]] = {}
     for definition in definitions:
@@ -172,7 +174,9 @@ def _result(
         }
         if stops:
             limit = "none may" if share == 0 else f"at most {share:.0%} may"
-            found["stop_reason"] = f"{counts.breached} of {judged} rows breach {definition.id} ({definition.title}); {limit}"
+            found["stop_reason"] = (
+                f"{counts.breached} of {judged} rows breach {definition.id} ({definition.title}); {limit}"
+            )
     return DefinitionResult(
         definition_id=definition.id,
         definition_version=definition.version,
@@ -193,7 +197,9 @@ def _result(
     )
 
 
-def _samples(connection: duckdb.DuckDBPyConnection, definition: Definition, types: dict[str, str]) -> tuple[Sample, ...]:
+def _samples(
+    connection: duckdb.DuckDBPyConnection, definition: Definition, types: dict[str, str]
+) -> tuple[Sample, ...]:
     """The first failing rows by key, with what a person needs to open them."""
     name, url = (f"e.{column}" if column in types else "NULL" for column in ("record_name", "record_url"))
     rows = connection.execute(

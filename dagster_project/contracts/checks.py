@@ -40,15 +40,27 @@ def findings(definition: Definition) -> Iterator[Finding]:
     yield from _measurable(definition, columns)
     if definition.sales_processes != "all":
         if not definition.sales_processes:
-            yield Finding(("sales_processes",), "the list of sales processes is empty.", "Write `all` or at least one name.")
+            yield Finding(
+                ("sales_processes",), "the list of sales processes is empty.", "Write `all` or at least one name."
+            )
         elif "sales_process" not in columns:
-            yield Finding(("sales_processes",), f"'{definition.entity}' has no sales process.", "Write `sales_processes: all`.")
+            yield Finding(
+                ("sales_processes",), f"'{definition.entity}' has no sales process.", "Write `sales_processes: all`."
+            )
     if definition.kind == "signal" and definition.stop is not None:
-        yield Finding(("stop",), "a signal is a hint and never stops the publication.", "Leave `stop` out, or write another kind.")
+        yield Finding(
+            ("stop",), "a signal is a hint and never stops the publication.", "Leave `stop` out, or write another kind."
+        )
     if definition.kind in ("duty", "stage_entry") and definition.stop is not None:
-        yield Finding(("stop",), f"a {definition.kind} never stops the publication.", "Leave `stop` out; load and integrity may have it.")
+        yield Finding(
+            ("stop",),
+            f"a {definition.kind} never stops the publication.",
+            "Leave `stop` out; load and integrity may have it.",
+        )
     if definition.since < definition.agreed_on:
-        yield Finding(("since",), "the definition holds since before it was agreed.", "Write `since` not before `agreed_on`.")
+        yield Finding(
+            ("since",), "the definition holds since before it was agreed.", "Write `since` not before `agreed_on`."
+        )
 
 
 def _column(name: Any, columns: dict[str, str], path: tuple[str | int, ...], entity: str) -> Iterator[Finding]:
@@ -64,7 +76,9 @@ def _when(when: When, columns: dict[str, str], path: tuple[str | int, ...], enti
     found = when.comparisons()
     if len(found) != 1:
         words = "equals, not_equals, less_than, at_most, more_than, at_least, in, not_in, is_null, is_not_null"
-        yield Finding(path, f"a condition has one comparison, here are {len(found)}.", f"Write exactly one of: {words}.")
+        yield Finding(
+            path, f"a condition has one comparison, here are {len(found)}.", f"Write exactly one of: {words}."
+        )
     if when.column not in columns:
         return
     type_ = columns[when.column]
@@ -73,12 +87,16 @@ def _when(when: When, columns: dict[str, str], path: tuple[str | int, ...], enti
             continue
         if type_ not in _KINDS:
             todo = "Compare two columns by `expect_column_pair_values_a_to_be_greater_than_b`, or use is_null or is_not_null."
-            yield Finding(path, f"'{when.column}' is a {type_}; a condition cannot compare it with a fixed value.", todo)
+            yield Finding(
+                path, f"'{when.column}' is a {type_}; a condition cannot compare it with a fixed value.", todo
+            )
             continue
         if type_ == "boolean" and comparison.operator not in ("==", "!="):
             yield Finding(path, f"'{when.column}' is true or false.", "Write `equals: true` or `equals: false`.")
         elif comparison.operator in _ORDERING and type_ != "number":
-            yield Finding(path, f"'{when.column}' is a {type_} and has no order.", "Write equals, not_equals, in or not_in.")
+            yield Finding(
+                path, f"'{when.column}' is a {type_} and has no order.", "Write equals, not_equals, in or not_in."
+            )
         else:
             for value in comparison.value if isinstance(comparison.value, list) else [comparison.value]:
                 if not _fits(value, type_):
@@ -119,10 +137,12 @@ def _expectation(
         if key in arguments and not _is(arguments[key], kind):
             yield Finding((*at, key), f"'{key}' is {arguments[key]!r}.", f"Write {_SENTENCE[kind]}.")
     low, high = arguments.get("min_value"), arguments.get("max_value")
-    if _is(low, "bound") and _is(high, "bound") and low > high:
+    if _is(low, "bound") and _is(high, "bound") and float(str(low)) > float(str(high)):
         yield Finding((*at, "min_value"), f"min_value {low} is above max_value {high}.", "Exchange them.")
     if name == "expect_column_values_to_not_be_null" and (expectation.missing or definition.missing) != "breach":
-        yield Finding(path, "for 'expect_column_values_to_not_be_null' a missing value is the breach.", "Write `missing: breach`.")
+        yield Finding(
+            path, "for 'expect_column_values_to_not_be_null' a missing value is the breach.", "Write `missing: breach`."
+        )
 
 
 def _argument_columns(
@@ -134,7 +154,9 @@ def _argument_columns(
         value = arguments.get(key)
         if key == "column_list":
             if key in arguments and (not isinstance(value, list) or len(value) < 2):
-                yield Finding((*at, key), "'column_list' names fewer than two columns.", "Write a list of two or more columns.")
+                yield Finding(
+                    (*at, key), "'column_list' names fewer than two columns.", "Write a list of two or more columns."
+                )
                 continue
             names = value or []
         else:
@@ -147,7 +169,9 @@ def _argument_columns(
             named.append(one)
             if offered.types and columns[one] not in offered.types:
                 todo = f"Write a column of type {' or '.join(sorted(offered.types))}."
-                yield Finding((*at, key), f"'{one}' is a {columns[one]}; '{expectation.expectation}' cannot judge it.", todo)
+                yield Finding(
+                    (*at, key), f"'{one}' is a {columns[one]}; '{expectation.expectation}' cannot judge it.", todo
+                )
     if expectation.expectation == "expect_column_values_to_be_between":
         for one in named:
             if columns[one] in ("date", "timestamp"):
@@ -162,7 +186,9 @@ def _argument_columns(
         type_ = columns[named[0]]
         for value in values:
             if not _fits(value, type_):
-                yield Finding((*at, "value_set"), f"'{named[0]}' is a {type_}, {value!r} is not.", f"Write {type_} values.")
+                yield Finding(
+                    (*at, "value_set"), f"'{named[0]}' is a {type_}, {value!r} is not.", f"Write {type_} values."
+                )
 
 
 def _is(value: Any, kind: str) -> bool:
@@ -186,9 +212,17 @@ def _steps(definition: Definition, columns: dict[str, str]) -> Iterator[Finding]
             todo = "Write `evidence:` amount, contact_role or meeting_held."
             yield Finding(("kind",), "a stage_entry names no evidence.", todo)
     elif definition.evidence is not None:
-        yield Finding(("evidence",), f"a {definition.kind} has no evidence.", "Leave `evidence` out, or write `kind: stage_entry`.")
+        yield Finding(
+            ("evidence",),
+            f"a {definition.kind} has no evidence.",
+            "Leave `evidence` out, or write `kind: stage_entry`.",
+        )
     if definition.from_step is not None and "step_rank" not in columns:
-        yield Finding(("from_step",), f"'{definition.entity}' has no step.", "Leave `from_step` out, or move it to opportunity.yml.")
+        yield Finding(
+            ("from_step",),
+            f"'{definition.entity}' has no step.",
+            "Leave `from_step` out, or move it to opportunity.yml.",
+        )
 
 
 def _measurable(definition: Definition, columns: dict[str, str]) -> Iterator[Finding]:
@@ -204,4 +238,8 @@ def _measurable(definition: Definition, columns: dict[str, str]) -> Iterator[Fin
         yield Finding(path, f"{share} is no share.", "Write a number from 0 to 1, or measurable_share.")
 
 
-assert set(ENTITIES) == {"opportunity", "stage_visit", "opportunity_load"}  # the model's Literal repeats them for editors
+assert set(ENTITIES) == {
+    "opportunity",
+    "stage_visit",
+    "opportunity_load",
+}  # the model's Literal repeats them for editors

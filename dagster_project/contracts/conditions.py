@@ -70,7 +70,8 @@ def text(conditions: Sequence[Comparison]) -> str:
     """For people: `is_open equals true and days_open more than 21`."""
     words = {operator: word.replace("_", " ") for word, operator in WORDS.items()}
     return " and ".join(
-        f"{c.column} {words[c.operator]}" + ("" if c.operator.startswith("IS_") else f" {shown(c.value)}") for c in conditions
+        f"{c.column} {words[c.operator]}" + ("" if c.operator.startswith("IS_") else f" {shown(c.value)}")
+        for c in conditions
     )
 
 

@@ -91,7 +91,9 @@ class Expectation(_Strict):
             return f"{a['column_A']} {'not before' if a.get('or_equal') else 'after'} {a['column_B']}"
         if name == "expect_column_pair_values_to_be_equal":
             return f"{a['column_A']} equals {a['column_B']}"
-        words = name.removeprefix("expect_").removeprefix("column_").removeprefix("select_column_").removeprefix("values_")
+        words = (
+            name.removeprefix("expect_").removeprefix("column_").removeprefix("select_column_").removeprefix("values_")
+        )
         rest = "; ".join(f"{key} {conditions.shown(a[key])}" for key in a if key not in OFFERED[name].columns)
         return f"{columns} {words.replace('_', ' ')}" + (f" ({rest})" if rest else "")
 

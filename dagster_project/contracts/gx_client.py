@@ -32,7 +32,7 @@ class AuditProcess:
         if self._process is None:
             self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by close()
             path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-            self._process = subprocess.Popen(  # noqa: S603 - our own module, by this interpreter
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "dagster_project.contracts.gx_process"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -94,5 +94,7 @@ class AuditProcess:
     def __enter__(self) -> AuditProcess:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

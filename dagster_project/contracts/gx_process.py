@@ -56,6 +56,8 @@ def run(request: dict[str, Any]) -> dict[str, dict[str, Any]]:
                 raise RuntimeError(f"{key}: {_exception(found['exception_info'])}")
             fields = ("element_count", "unexpected_count", "unexpected_index_query")
             results[key] = {field: found["result"].get(field) for field in fields}
+            if results[key]["element_count"] == 0:
+                results[key]["unexpected_count"] = 0  # a sum over no rows is NULL in SQL
     return results
 
 

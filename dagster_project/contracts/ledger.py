@@ -121,7 +121,9 @@ class Ledger:
         count = self._connection.execute(f"SELECT count(*) FROM {new}").fetchone()
         if not count or not count[0]:
             return
-        picked = ", ".join(f"{c} AT TIME ZONE 'UTC' AS {c}" if kind == "TIMESTAMPTZ" else c for c, kind in columns.items())
+        picked = ", ".join(
+            f"{c} AT TIME ZONE 'UTC' AS {c}" if kind == "TIMESTAMPTZ" else c for c, kind in columns.items()
+        )
         rows: pa.RecordBatchReader = self._connection.execute(f"SELECT {picked} FROM {new}").to_arrow_reader()
         table.append(rows)
         self._connection.execute(f"INSERT INTO {loaded} SELECT {', '.join(columns)} FROM {new}")
@@ -162,7 +164,8 @@ class Ledger:
     def _new_runs(self, definitions: Sequence[Definition], run_id: str) -> str:
         texts = {d.id: json.dumps(d.model_dump(mode="json"), sort_keys=True) for d in definitions}
         values = ", ".join(
-            f"({literal(key)}, {literal(text)}, {literal(hashlib.sha256(text.encode()).hexdigest()[:16])})" for key, text in texts.items()
+            f"({literal(key)}, {literal(text)}, {literal(hashlib.sha256(text.encode()).hexdigest()[:16])})"
+            for key, text in texts.items()
         )
         return f"""
             WITH said (definition_id, definition, digest) AS (VALUES {values}),

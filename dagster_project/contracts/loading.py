@@ -51,7 +51,11 @@ def load_definitions(directory: Path) -> list[Definition]:
     """All definitions of the folder's `*.yml`, sorted by rule number. Raises DefinitionsError with every mistake found."""
     files = sorted([*directory.glob("*.yml"), *directory.glob("*.yaml")])
     if not files:
-        raise SettingsError("no definition files (*.yml) here.", where=str(directory), todo="Run `leanfunnel init`, or copy those shipped.")
+        raise SettingsError(
+            "no definition files (*.yml) here.",
+            where=str(directory),
+            todo="Run `leanfunnel init`, or copy those shipped.",
+        )
     mistakes: list[Mistake] = []
     definitions: list[Definition] = []
     seen: dict[str, str] = {}
@@ -60,7 +64,9 @@ def load_definitions(directory: Path) -> list[Definition]:
             place = f"{file.name}:{line}"
             for what, key in ((f"id '{definition.id}'", definition.id), (f"name '{definition.name}'", definition.name)):
                 if key in seen:
-                    mistakes.append(Mistake(str(file), line, f"the {what} is taken by {seen[key]}.", "Write one that is free."))
+                    mistakes.append(
+                        Mistake(str(file), line, f"the {what} is taken by {seen[key]}.", "Write one that is free.")
+                    )
                 seen.setdefault(key, place)
             definitions.append(definition)
     if mistakes:
@@ -83,7 +89,9 @@ def write_observe_copy(source_dir: Path, target_dir: Path) -> list[Path]:
     for source in sources:
         if (target_dir / source.name).exists():
             where = str(target_dir / source.name)
-            raise SettingsError("the file is there already.", where=where, todo="Delete it first if you want the shipped one.")
+            raise SettingsError(
+                "the file is there already.", where=where, todo="Delete it first if you want the shipped one."
+            )
     target_dir.mkdir(parents=True, exist_ok=True)
     written = []
     for source in sources:
@@ -112,7 +120,9 @@ def _read(file: Path, mistakes: list[Mistake]) -> list[tuple[Definition, int]]:
         mistakes.append(Mistake(str(file), 1, "the file is not UTF-8 text.", "Save it as UTF-8."))
         return []
     except OSError as error:
-        mistakes.append(Mistake(str(file), 1, f"the file cannot be read: {error.strerror}.", "Grant the right to read it."))
+        mistakes.append(
+            Mistake(str(file), 1, f"the file cannot be read: {error.strerror}.", "Grant the right to read it.")
+        )
         return []
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -136,13 +146,25 @@ def _read(file: Path, mistakes: list[Mistake]) -> list[tuple[Definition, int]]:
         mistakes.append(Mistake(str(file), at(path), what, todo))
 
     if not isinstance(data, dict) or not isinstance(data.get("definitions"), list) or not data["definitions"]:
-        add((), "the file holds no list of definitions.", "Write `entity:` and under `definitions:` a list, each beginning with `- id:`.")
+        add(
+            (),
+            "the file holds no list of definitions.",
+            "Write `entity:` and under `definitions:` a list, each beginning with `- id:`.",
+        )
         return []
     for key in data.keys() - {"entity", "definitions"}:
-        add((key,), f"unknown key '{key}' at the head of the file.", f"Only entity and definitions stand here.{nearest(str(key), ('entity', 'definitions'))}")
+        add(
+            (key,),
+            f"unknown key '{key}' at the head of the file.",
+            f"Only entity and definitions stand here.{nearest(str(key), ('entity', 'definitions'))}",
+        )
     entity = data.get("entity")
     if entity not in ENTITIES:
-        what = "the file says no entity." if entity is None else f"there is no entity '{entity}'.{nearest(str(entity), ENTITIES)}"
+        what = (
+            "the file says no entity."
+            if entity is None
+            else f"there is no entity '{entity}'.{nearest(str(entity), ENTITIES)}"
+        )
         add(("entity",), what, f"Write `entity:` {', '.join(ENTITIES)}.")
         return []
     found = []
@@ -177,7 +199,9 @@ def _plain(node: yaml.Node, path: Path_, lines: dict[Path_, int], mistakes: list
             key = _scalar(key_node, mistakes, file)
             line = key_node.start_mark.line + 1
             if not isinstance(key, str):
-                mistakes.append(Mistake(file, line, f"the key {key!r} is no word.", "Put it in quotes or write a word."))
+                mistakes.append(
+                    Mistake(file, line, f"the key {key!r} is no word.", "Put it in quotes or write a word.")
+                )
                 continue
             if key in out:
                 mistakes.append(Mistake(file, line, f"the key '{key}' stands twice.", "Delete one of them."))
@@ -201,7 +225,13 @@ def _scalar(node: yaml.Node, mistakes: list[Mistake], file: str) -> Any:
         loader.dispose()
 
 
-_MODELS: dict[str, Any] = {"when": When, "among": When, "expectations": Expectation, "measurable_if": MeasurableIf, "stop": Stop}
+_MODELS: dict[str, Any] = {
+    "when": When,
+    "among": When,
+    "expectations": Expectation,
+    "measurable_if": MeasurableIf,
+    "stop": Stop,
+}
 _TYPES = {
     "string_type": "a text", "int_type": "a whole number", "float_type": "a number", "bool_type": "true or false",
     "list_type": "a list", "dict_type": "keys and values", "model_type": "keys and values", "model_attributes_type": "keys and values",
@@ -236,14 +266,20 @@ def _sentence(path: Path_, item: Any) -> tuple[str, str]:
     if kind == "missing":
         todo = f"Write `{key}:`."
         if key == "missing":
-            todo = "Write how an empty field counts: `missing: breach`, `missing: unknown` or `missing: not_applicable`."
+            todo = (
+                "Write how an empty field counts: `missing: breach`, `missing: unknown` or `missing: not_applicable`."
+            )
         return f"'{key}' is not said.", todo
     if kind == "literal_error":
         choices = str(context.get("expected", "")).replace("'", "")
         words = re.split(r", | or ", choices)
         return f"'{key}' is {given!r}.", f"Write one of: {', '.join(words)}.{nearest(str(given), words)}"
     if kind == "string_pattern_mismatch":
-        form = "R and two to four digits, as R07" if key == "id" else "small letters, digits and _, as amount_from_proposal"
+        form = (
+            "R and two to four digits, as R07"
+            if key == "id"
+            else "small letters, digits and _, as amount_from_proposal"
+        )
         return f"'{key}' is {given!r}.", f"Write {form}."
     if kind in ("string_too_short", "too_short"):
         return f"'{key}' is empty.", "Write something."

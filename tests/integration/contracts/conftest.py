@@ -43,7 +43,13 @@ def opportunity(key: str, **changed: Any) -> dict[str, Any]:
 
 
 def visit(key: str, record: str, **changed: Any) -> dict[str, Any]:
-    row = {"row_key": key, "record_id": record, "sales_process": "New_Business", "stage_name": "Proposal", "is_mapped": True}
+    row = {
+        "row_key": key,
+        "record_id": record,
+        "sales_process": "New_Business",
+        "stage_name": "Proposal",
+        "is_mapped": True,
+    }
     return {**row, "record_name": record, "record_url": f"https://org.example/{record}", "entered_at": AS_OF, **changed}
 
 

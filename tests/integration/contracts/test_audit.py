@@ -37,7 +37,11 @@ def test_only_load_and_stop_rules_in_enforce_mode_stop_and_signals_never_breach(
                 if stop and kind not in ("integrity", "load"):
                     continue
                 number += 1
-                entry = {"from_step": "proposal", "evidence": "amount"} if kind == "stage_entry" else {"from_step": None, "evidence": None}
+                entry = (
+                    {"from_step": "proposal", "evidence": "amount"}
+                    if kind == "stage_entry"
+                    else {"from_step": None, "evidence": None}
+                )
                 definitions.append(variant(by_id["R07"], number, kind=kind, mode=mode, stop=stop, **entry))
                 expected[f"R{number}"] = (kind, mode, mode == "enforce" and stop is not None)
     path = scratch(tmp_path / "w.duckdb", opportunities=[make.deal("bad", amount=0), make.deal("good")])
@@ -48,7 +52,13 @@ def test_only_load_and_stop_rules_in_enforce_mode_stop_and_signals_never_breach(
         assert (result.raw, result.met, result.breached) == (2, 2 - breached, breached), result.kind
     statuses = make.query(path, "SELECT DISTINCT kind, status FROM audit.verdict ORDER BY 1")
     assert dict(statuses) == {kind: "signalled" if kind == "signal" else "breached" for kind in KINDS}
-    assert make.query(path, "SELECT DISTINCT kind FROM audit.ledger JOIN audit.definition_run USING (definition_id) WHERE kind = 'signal'") == []
+    assert (
+        make.query(
+            path,
+            "SELECT DISTINCT kind FROM audit.ledger JOIN audit.definition_run USING (definition_id) WHERE kind = 'signal'",
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(("breaches", "stops"), [(5, False), (6, True)])
@@ -96,8 +106,14 @@ def test_not_configured_and_not_measurable_say_their_cause_and_count_nothing(
 ) -> None:
     closed = {"is_open": False, "is_won": True, "step": "won", "step_rank": 6}
     silent = {"last_customer_response_at": None, "days_since_customer_response": None}
-    deals = [make.deal(f"w{n}", **closed, **(silent if n < 3 else {})) for n in range(10)] + [make.deal("open", **silent)]
-    inventory = [("EmailMessage", None, "present"), ("Opportunity", None, "present"), ("Opportunity", "Amount", "hidden")]
+    deals = [make.deal(f"w{n}", **closed, **(silent if n < 3 else {})) for n in range(10)] + [
+        make.deal("open", **silent)
+    ]
+    inventory = [
+        ("EmailMessage", None, "present"),
+        ("Opportunity", None, "present"),
+        ("Opportunity", "Amount", "hidden"),
+    ]
     path = scratch(tmp_path / "w.duckdb", opportunities=deals, inventory=inventory)
     report = audit(path, [by_id["R07"], by_id["R09"]], tmp_path / "state", as_of=make.AS_OF, run_id="one", process=here)
     seven, nine = report.results
@@ -105,11 +121,19 @@ def test_not_configured_and_not_measurable_say_their_cause_and_count_nothing(
     assert nine.state == "not measurable"
     assert "3 of 10, 30%; at most 20%" in (nine.state_cause or "")
     for result in report.results:
-        assert (result.raw, result.met, result.breached, result.success, result.stops) == (None, None, None, None, False)
+        assert (result.raw, result.met, result.breached, result.success, result.stops) == (
+            None,
+            None,
+            None,
+            None,
+            False,
+        )
     assert make.query(path, "SELECT count(*) FROM audit.verdict") == [(0,)]
 
 
-def test_exactly_the_measurable_share_is_measured(tmp_path: Path, scratch: Any, make: Any, here: Any, by_id: Any) -> None:
+def test_exactly_the_measurable_share_is_measured(
+    tmp_path: Path, scratch: Any, make: Any, here: Any, by_id: Any
+) -> None:
     closed = {"is_open": False, "is_won": True, "step": "won", "step_rank": 6}
     deals = [make.deal(f"w{n}", **closed, last_customer_response_at=None if n < 2 else make.AS_OF) for n in range(10)]
     path = scratch(tmp_path / "w.duckdb", opportunities=deals)
@@ -129,11 +153,15 @@ def test_a_rule_for_some_sales_processes_leaves_the_others_out(
 
 
 def test_an_empty_warehouse_meets_every_rule(tmp_path: Path, scratch: Any, make: Any, here: Any, shipped: Any) -> None:
-    report = audit(scratch(tmp_path / "w.duckdb"), shipped, tmp_path / "state", as_of=make.AS_OF, run_id="one", process=here)
+    report = audit(
+        scratch(tmp_path / "w.duckdb"), shipped, tmp_path / "state", as_of=make.AS_OF, run_id="one", process=here
+    )
     assert [(r.raw, r.breached, r.success, r.stops) for r in report.results] == [(0, 0, True, False)] * 10
 
 
-def test_what_cannot_be_audited_is_one_clear_error(tmp_path: Path, scratch: Any, make: Any, here: Any, by_id: Any) -> None:
+def test_what_cannot_be_audited_is_one_clear_error(
+    tmp_path: Path, scratch: Any, make: Any, here: Any, by_id: Any
+) -> None:
     deals = [make.deal("same"), make.deal("same")]
     path = scratch(tmp_path / "w.duckdb", opportunities=deals)
     arguments = {"as_of": make.AS_OF, "run_id": "one", "process": here}

@@ -19,11 +19,16 @@ def audit_day(tmp_path: Path, scratch: Any, make: Any, here: Any, shipped: Any) 
     """Audit amounts on a day: `audit_day(0, a=0)` has deal a with amount 0."""
     default = [next(definition for definition in shipped if definition.id == "R07")]
 
-    def run(day: int, definitions: list[Definition] = default, inventory: Any = None, **amounts: Any) -> tuple[AuditReport, list[Any]]:
+    def run(
+        day: int, definitions: list[Definition] = default, inventory: Any = None, **amounts: Any
+    ) -> tuple[AuditReport, list[Any]]:
         as_of = make.AS_OF + day * DAY
         path = tmp_path / f"w{day}.duckdb"
         path.unlink(missing_ok=True)  # every audit in a warehouse rebuilt from nothing
-        deals = [make.deal(key, **({"step_rank": None} if amount == "?" else {"amount": amount})) for key, amount in amounts.items()]
+        deals = [
+            make.deal(key, **({"step_rank": None} if amount == "?" else {"amount": amount}))
+            for key, amount in amounts.items()
+        ]
         scratch(path, opportunities=deals, as_of=as_of, **({"inventory": inventory} if inventory else {}))
         report = audit(path, definitions, tmp_path / "state", as_of=as_of, run_id=f"run{day}", process=here)
         rows = make.query(
@@ -54,7 +59,9 @@ def test_the_same_audit_again_appends_nothing(audit_day: Any, tmp_path: Path) ->
     again, same = audit_day(0, a=0)
     assert (first.opened, again.opened, again.resolved) == (1, 0, 0)
     assert same == rows
-    assert [DeltaTable(tmp_path / "state" / name).version() for name in ("definition_spells", "definition_runs")] == versions
+    assert [
+        DeltaTable(tmp_path / "state" / name).version() for name in ("definition_spells", "definition_runs")
+    ] == versions
 
 
 def test_an_unknown_row_keeps_its_spell(audit_day: Any) -> None:

@@ -14,10 +14,19 @@ DAY, SECOND = timedelta(days=1), timedelta(microseconds=1)
 
 
 @pytest.fixture(scope="module")
-def audited(tmp_path_factory: pytest.TempPathFactory, shipped: Any, scratch: Any, make: Any) -> tuple[Path, AuditReport]:
+def audited(
+    tmp_path_factory: pytest.TempPathFactory, shipped: Any, scratch: Any, make: Any
+) -> tuple[Path, AuditReport]:
     at, today = make.AS_OF, make.TODAY
     won = {"step": "won", "step_rank": 6, "is_open": False, "is_won": True, "stage_state": "won", "flag_state": "won"}
-    lost = {"step": "lost", "step_rank": None, "is_open": False, "is_lost": True, "stage_state": "lost", "flag_state": "lost"}
+    lost = {
+        "step": "lost",
+        "step_rank": None,
+        "is_open": False,
+        "is_lost": True,
+        "stage_state": "lost",
+        "flag_state": "lost",
+    }
     unmapped = {"step": None, "step_rank": None, "is_stage_mapped": False, "stage_state": None, "is_open": None,
                 "is_won": None, "is_lost": None}  # fmt: skip
     deals = [
@@ -29,7 +38,9 @@ def audited(tmp_path_factory: pytest.TempPathFactory, shipped: Any, scratch: Any
         make.deal("r5-modified-before", last_modified_at=at - 61 * DAY),
         make.deal("r5-history-before", first_history_at=at - 60 * DAY - SECOND),
         make.deal("r5-future", latest_timestamp_at=at + SECOND),
-        make.deal("r5-thrice", last_modified_at=at - 61 * DAY, first_history_at=at - 62 * DAY, latest_timestamp_at=at + DAY),
+        make.deal(
+            "r5-thrice", last_modified_at=at - 61 * DAY, first_history_at=at - 62 * DAY, latest_timestamp_at=at + DAY
+        ),
         make.deal("r5-near-same-instant", last_modified_at=at - 60 * DAY, latest_timestamp_at=at),
         make.deal("r6-breach", close_on=today - DAY),
         make.deal("r6-near-today", close_on=today),
@@ -109,7 +120,9 @@ def test_not_applicable_is_counted_apart(audited: Any) -> None:
 
 
 def test_the_observed_value_is_what_the_person_sees(audited: Any, make: Any) -> None:
-    rows = make.query(audited[0], "SELECT row_key, rule_number, observed_value FROM audit.verdict WHERE status = 'breached'")
+    rows = make.query(
+        audited[0], "SELECT row_key, rule_number, observed_value FROM audit.verdict WHERE status = 'breached'"
+    )
     seen = {(row[0], row[1]): row[2] for row in rows}
     assert seen["r7-null", 7] == "missing"
     assert seen["r7-zero", 7] == "0.00"
@@ -136,5 +149,8 @@ def test_the_report_survives_a_process_border(audited: Any) -> None:
 
 
 def test_the_warehouse_holds_one_run_row_per_definition(audited: Any, make: Any) -> None:
-    rows = make.query(audited[0], "SELECT definition_id, raw - met - breached - not_applicable - unknown FROM audit.definition_run ORDER BY 1")
+    rows = make.query(
+        audited[0],
+        "SELECT definition_id, raw - met - breached - not_applicable - unknown FROM audit.definition_run ORDER BY 1",
+    )
     assert rows == [(f"R{n:02}", 0) for n in range(1, 11)]

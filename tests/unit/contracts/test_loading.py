@@ -153,7 +153,11 @@ def test_a_mistake_is_told_with_its_line_and_what_to_write(kind: str, tmp_path: 
 
 
 def test_several_mistakes_are_told_together(tmp_path: Path) -> None:
-    text = GOOD.replace("kind: duty", "kind: duti").replace("    missing: breach\n", "").replace("owner: rev-ops", "ownr: x")
+    text = (
+        GOOD.replace("kind: duty", "kind: duti")
+        .replace("    missing: breach\n", "")
+        .replace("owner: rev-ops", "ownr: x")
+    )
     write(tmp_path, text)
     write(tmp_path, GOOD.replace("entity: opportunity", "entity: x"), "other.yml")
     with pytest.raises(DefinitionsError) as caught:
