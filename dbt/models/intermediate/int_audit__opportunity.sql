@@ -1,0 +1,95 @@
+with run as (
+    select * from {{ ref('stg_control__run') }}
+),
+
+history as (
+    select
+        history.opportunity_id,
+        max(history.created_at) as last_history_at
+    from {{ ref('stg_salesforce__opportunity_history') }} as history
+    cross join run
+    -- in a replay, what happened after as_of is no error; a timestamp later than the clock that read it is one
+    where history._extracted_at <= run.known_at and (history.created_at <= run.as_of or history.created_at > history._extracted_at)
+    group by history.opportunity_id
+),
+
+contact_roles as (
+    select
+        roles.opportunity_id,
+        count(*) as contact_role_count
+    from {{ ref('stg_salesforce__opportunity_contact_role') }} as roles
+    cross join run
+    where roles.created_at <= run.as_of and (not roles.is_deleted or roles.last_modified_at > run.as_of)
+    group by roles.opportunity_id
+),
+
+responses as (
+    select
+        opportunity_id,
+        max(responded_at) as last_customer_response_at,
+        min(case when response_kind = 'meeting_held' then responded_at end) as meeting_held_at
+    from {{ ref('int_customer_responses') }}
+    group by opportunity_id
+)
+
+select
+    opportunities.opportunity_id as record_id,
+    opportunities.opportunity_id as row_key,
+    opportunities.opportunity_name as record_name,
+    opportunities.record_url,
+    opportunities.owner_id,
+    opportunities.owner_name,
+    opportunities.sales_process,
+    opportunities.stage_name,
+    opportunities.stage_order,
+    opportunities.step,
+    opportunities.step_rank,
+    opportunities.is_open,
+    opportunities.is_won,
+    opportunities.is_lost,
+    opportunities.is_stage_mapped,
+    opportunities.amount,
+    opportunities.amount_corporate,
+    opportunities.currency_code,
+    opportunities.close_on,
+    run.as_of,
+    run.as_of_on,
+    opportunities.created_at,
+    opportunities.last_modified_at,
+    opportunities.first_history_at,
+    greatest(
+        opportunities.created_at,
+        coalesce(
+            case
+                when
+                    opportunities.last_modified_at <= run.as_of
+                    or opportunities.last_modified_at > opportunities.extracted_at
+                    then opportunities.last_modified_at
+            end,
+            opportunities.created_at
+        ),
+        coalesce(history.last_history_at, opportunities.created_at)
+    ) as latest_timestamp_at,
+    opportunities.last_history_stage_name,
+    case
+        when opportunities.is_won then 'won'
+        when opportunities.is_lost then 'lost'
+        when opportunities.is_open then 'open'
+    end as stage_state,
+    case
+        when opportunities.is_won_flag and opportunities.is_closed_flag then 'won'
+        when opportunities.is_closed_flag then 'lost'
+        when opportunities.is_won_flag then 'contradictory'
+        when not opportunities.is_closed_flag then 'open'
+    end as flag_state,
+    coalesce(contact_roles.contact_role_count, 0) as contact_role_count,
+    {{ elapsed_days('opportunities.created_at', 'coalesce(opportunities.closed_at, run.as_of)') }} as days_open,
+    responses.last_customer_response_at,
+    {{ elapsed_days('responses.last_customer_response_at', 'run.as_of') }} as days_since_customer_response,
+    responses.meeting_held_at
+from {{ ref('int_opportunities') }} as opportunities
+cross join run
+left join history on opportunities.opportunity_id = history.opportunity_id
+left join contact_roles on opportunities.opportunity_id = contact_roles.opportunity_id
+left join responses on opportunities.opportunity_id = responses.opportunity_id
+where not opportunities.is_deleted

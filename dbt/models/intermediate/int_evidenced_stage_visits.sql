@@ -1,0 +1,166 @@
+with run as (
+    select as_of from {{ ref('stg_control__run') }}
+),
+
+reported as (
+    select * from {{ ref('int_stage_visits') }}
+),
+
+-- what must be observed from which rank on; the last row stands for "nothing more is asked"
+requirements as (
+    select distinct
+        from_step_rank,
+        evidence
+    from {{ ref('stg_control__definition') }}
+    where
+        kind = 'stage_entry'
+        and mode = 'enforce'
+        and is_configured
+        and from_step_rank is not null
+        and evidence is not null
+    union all
+    select
+        999 as from_step_rank,
+        cast(null as {{ dbt.type_string() }}) as evidence
+),
+
+deals as (
+    select distinct opportunity_id from reported
+),
+
+rank_met as (
+    select
+        deals.opportunity_id,
+        requirements.from_step_rank,
+        max(coalesce(evidence.first_evidenced_at, {{ end_of_time() }})) as met_at
+    from deals
+    cross join requirements
+    left join {{ ref('int_stage_evidence') }} as evidence
+        on deals.opportunity_id = evidence.opportunity_id and requirements.evidence = evidence.evidence
+    group by deals.opportunity_id, requirements.from_step_rank
+),
+
+chain_met as (
+    select
+        opportunity_id,
+        from_step_rank,
+        max(met_at) over (
+            partition by opportunity_id
+            order by from_step_rank
+            rows unbounded preceding
+        ) as met_at
+    from rank_met
+),
+
+-- per deal: from when until when stages of `blocked_rank` and beyond lack evidence
+segments as (
+    select
+        opportunity_id,
+        from_step_rank as blocked_rank,
+        lag(met_at, 1, {{ beginning_of_time() }}) over (partition by opportunity_id order by from_step_rank) as valid_from,
+        met_at as valid_to
+    from chain_met
+),
+
+stage_ranks as (
+    select
+        sales_process,
+        stage_name,
+        stage_order,
+        is_closed,
+        is_won,
+        is_active,
+        -- evidence is asked for a stage and for every earlier one, even where steps fall along the order
+        max(case when is_won or not is_closed then step_rank end) over (
+            partition by sales_process
+            order by stage_order
+            rows unbounded preceding
+        ) as required_rank
+    from {{ ref('stg_control__stage_map') }}
+),
+
+blocks as (
+    select distinct from_step_rank as blocked_rank from requirements
+),
+
+-- reported stage and block -> furthest open stage that is evidenced
+furthest_open as (
+    select
+        stage_ranks.sales_process,
+        stage_ranks.stage_name,
+        blocks.blocked_rank,
+        max_by(candidates.stage_name, candidates.stage_order) as evidenced_stage_name
+    from stage_ranks
+    cross join blocks
+    inner join stage_ranks as candidates
+        on
+            stage_ranks.sales_process = candidates.sales_process
+            and candidates.stage_order <= stage_ranks.stage_order
+            and candidates.required_rank < blocks.blocked_rank
+    where
+        not stage_ranks.is_closed
+        and not candidates.is_closed
+        and (candidates.is_active or candidates.stage_name = stage_ranks.stage_name)
+    group by stage_ranks.sales_process, stage_ranks.stage_name, blocks.blocked_rank
+),
+
+evidenced as (
+    select
+        stage_ranks.sales_process,
+        stage_ranks.stage_name,
+        blocks.blocked_rank,
+        case
+            when stage_ranks.is_won and stage_ranks.required_rank >= blocks.blocked_rank then null
+            when stage_ranks.is_closed then stage_ranks.stage_name
+            else furthest_open.evidenced_stage_name
+        end as evidenced_stage_name,
+        case when stage_ranks.is_won then 'won_without_evidence' else 'lateral' end as gap_kind
+    from stage_ranks
+    cross join blocks
+    left join furthest_open
+        on
+            stage_ranks.sales_process = furthest_open.sales_process
+            and stage_ranks.stage_name = furthest_open.stage_name
+            and blocks.blocked_rank = furthest_open.blocked_rank
+),
+
+ended as (
+    select
+        opportunity_id,
+        exited_at as ended_at,
+        exit_kind as ended_kind
+    from reported
+    where exit_kind in ('deleted', 'merged')
+),
+
+timeline as (
+    select
+        reported.opportunity_id,
+        reported.sales_process,
+        evidenced.evidenced_stage_name as stage_name,
+        greatest(reported.entered_at, segments.valid_from) as changed_at,
+        reported.visit_seq as tie_1,
+        segments.blocked_rank as tie_2,
+        case when evidenced.evidenced_stage_name is null then coalesce(evidenced.gap_kind, 'lateral') end as gap_kind,
+        reported.is_start_imputed,
+        ended.ended_at,
+        ended.ended_kind
+    from reported
+    inner join segments
+        on
+            reported.opportunity_id = segments.opportunity_id
+            and segments.valid_from < segments.valid_to
+            and reported.entered_at < segments.valid_to
+            and (
+                segments.valid_from < coalesce(reported.exited_at, {{ end_of_time() }})
+                or segments.valid_from <= reported.entered_at
+            )
+    left join evidenced
+        on
+            reported.sales_process = evidenced.sales_process
+            and reported.stage_name = evidenced.stage_name
+            and segments.blocked_rank = evidenced.blocked_rank
+    left join ended on reported.opportunity_id = ended.opportunity_id
+),
+
+{{ stage_visits('timeline', 'run') }}

@@ -1,0 +1,20 @@
+select
+    definition_id,
+    rule_number,
+    name,
+    version,
+    title,
+    entity,
+    kind,
+    mode,
+    from_step_rank,
+    evidence,
+    threshold,
+    owner,
+    accountable,
+    why,
+    fix,
+    agreed_by,
+    agreed_on,
+    is_configured
+from {{ source('control', 'definition') }}

@@ -1,0 +1,5 @@
+select
+    object,
+    field,
+    status
+from {{ source('control', 'field_inventory') }}
