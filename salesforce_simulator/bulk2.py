@@ -86,7 +86,7 @@ class Bulk2:
         if not isinstance(text, str) or not text.strip():
             raise ApiError(400, "MALFORMED_QUERY", "A query string has to be specified")
         compiled = compile_query(self.org, text, all_rows=operation == "queryAll")
-        _check_bulk(compiled)
+        check_bulk(compiled)
         with self._lock:
             if self.created >= self.options.daily_bulk_jobs:
                 raise ApiError(400, "EXCEEDED_QUOTA", "ApiBatchItems Limit exceeded.")
@@ -268,7 +268,7 @@ class Bulk2:
                 job.rows.close()
 
 
-def _check_bulk(compiled: Compiled) -> None:
+def check_bulk(compiled: Compiled) -> None:
     """Refuses what the Bulk API does not serve, though the REST API does."""
     if not compiled.kind.bulk:
         raise ApiError(400, "INVALIDENTITY", f"Entity '{compiled.kind.name}' is not supported by the Bulk API.")

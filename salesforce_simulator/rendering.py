@@ -122,8 +122,10 @@ def csv_header(compiled: Compiled, delimiter: str = ",", line_ending: str = "\n"
 # JSON
 
 
-def _json_value(output: Output) -> str:
+def _json_value(output: Output, *, epoch: bool = False) -> str:
     column, type_ = output.alias, output.type
+    if type_ == "datetime" and epoch:
+        return f"coalesce(CAST(epoch_ms({column}) AS VARCHAR), 'null')"
     if type_ in schema.ID_TYPES:
         text = f"'\"' || {column} || '\"'"
     elif type_ in schema.TEXT_TYPES:
@@ -142,8 +144,8 @@ def _json_value(output: Output) -> str:
 class _Json:
     """Writes the SQL that writes one record as JSON, indented where asked for."""
 
-    def __init__(self, compiled: Compiled, version: str, pretty: bool) -> None:
-        self.compiled, self.version, self.pretty = compiled, version, pretty
+    def __init__(self, compiled: Compiled, version: str, pretty: bool, epoch: bool = False) -> None:
+        self.compiled, self.version, self.pretty, self.epoch = compiled, version, pretty, epoch
 
     def _pad(self, depth: int) -> str:
         return "\n" + "  " * depth if self.pretty else ""
@@ -188,7 +190,7 @@ class _Json:
             if output.parents[:level] != parents:
                 continue
             if len(output.parents) == level:
-                members.append(self._member(output.name, _json_value(output), depth))
+                members.append(self._member(output.name, _json_value(output, epoch=self.epoch), depth))
                 continue
             name = output.parents[level]
             if name not in done:
@@ -225,9 +227,9 @@ class _Json:
         )
 
 
-def json_sql(compiled: Compiled, version: str, *, pretty: bool = False) -> str:
-    """The statement whose rows are JSON objects, each closed by a comma."""
-    writer = _Json(compiled, version, pretty)
+def json_sql(compiled: Compiled, version: str, *, pretty: bool = False, epoch: bool = False) -> str:
+    """The statement whose rows are JSON objects, each closed by a comma; `epoch` writes instants as milliseconds."""
+    writer = _Json(compiled, version, pretty, epoch)
     joins = " ".join(writer.child_join(i, child, 2) for i, child in enumerate(compiled.children))
     close = literal(", " if pretty else ",")
     if not joins:
@@ -235,3 +237,45 @@ def json_sql(compiled: Compiled, version: str, *, pretty: bool = False) -> str:
     # a join may reorder its left side: the place in the result is kept beside each row
     placed = f"SELECT *, row_number() OVER () AS result_place FROM ({compiled.sql})"
     return f"SELECT {writer.record(1)} || {close} AS line FROM ({placed}) AS parent {joins} ORDER BY result_place"
+
+
+# XML
+
+
+def xml_sql(compiled: Compiled) -> str:
+    """The statement whose rows are the `records` elements of a Bulk 1.0 result in XML; instants as in CSV."""
+
+    def nothing(name: str) -> str:
+        return literal(f'<{name} xsi:nil="true"/>')
+
+    def element(output: Output) -> str:
+        value = _csv_text(output)
+        if output.type in schema.TEXT_TYPES - schema.ID_TYPES:
+            value = f"replace(replace(replace({output.alias}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
+        opened, closed = literal(f"<{output.name}>"), literal(f"</{output.name}>")
+        return f"coalesce({opened} || {value} || {closed}, {nothing(output.name)})"
+
+    def members(parents: tuple[str, ...]) -> list[str]:
+        level = len(parents)
+        parts: list[str] = []
+        done: set[str] = set()
+        for output in compiled.outputs:
+            if output.parents[:level] != parents:
+                continue
+            if len(output.parents) == level:
+                parts.append(element(output))
+            elif (name := output.parents[level]) not in done:
+                done.add(name)
+                parts.append(parent((*parents, name)))
+        return parts
+
+    def parent(path: tuple[str, ...]) -> str:
+        id_alias, type_, polymorphic = compiled.parent_ids[path]
+        shown = type_ if polymorphic else literal(type_)
+        opened = literal(f'<{path[-1]} xsi:type="sObject"><type>')
+        inside = " || ".join([opened, shown, literal("</type>"), *members(path), literal(f"</{path[-1]}>")])
+        return f"(CASE WHEN {id_alias} IS NULL THEN {nothing(path[-1])} ELSE {inside} END)"
+
+    head = literal(f'<records xsi:type="sObject"><type>{compiled.kind.name}</type>')
+    body = " || ".join([head, *members(()), literal("</records>")])
+    return f"SELECT {body} AS line FROM ({compiled.sql})"

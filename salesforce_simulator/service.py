@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Protocol
 
-from salesforce_simulator import auth, bulk2, composite, control, describe, records, rest, ui_api
+from salesforce_simulator import auth, bulk1, bulk2, composite, control, describe, records, rest, ui_api
 from salesforce_simulator.errors import ApiError, OAuthError
 from salesforce_simulator.faults import Faults
 from salesforce_simulator.http_types import Request, Response, Route
@@ -65,6 +65,7 @@ class Service:
         endpoints: list[Endpoints] = [
             self.auth,
             self.bulk2,
+            bulk1.Bulk1(self),
             self.rest,
             describe.Describe(self.org),
             ui_api.UiApi(self.org),
@@ -80,6 +81,8 @@ class Service:
         """The response to a request, with faults played and errors written as the service writes them."""
         try:
             response = self._answer(request)
+        except bulk1.Bulk1Error as error:
+            response = error.response()
         except ApiError as error:
             response = Response.of_json(error.body(), request.pretty, error.status)
         except OAuthError as error:
@@ -105,11 +108,19 @@ class Service:
             if answer is not None:
                 return answer
         if not found.open_to_all:
-            request.user = self.auth.user_of(request.headers.get("authorization", ""))
+            request.user = self._user(request)
         response = found.handler(request)
         for fault in faults:
             fault.after(self, request, response)
         return response
+
+    def _user(self, request: Request) -> str:
+        if not request.path.startswith("/services/async/"):
+            return self.auth.user_of(request.headers.get("authorization", ""))
+        try:
+            return self.auth.user_of(request.headers.get("x-sfdc-session", ""))
+        except ApiError:
+            raise bulk1.session_error(request) from None
 
     def _route(self, request: Request) -> Route:
         allowed = []
