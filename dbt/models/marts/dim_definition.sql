@@ -1,0 +1,32 @@
+select
+    definitions.definition_id,
+    definitions.version as definition_version,
+    definitions.rule_number,
+    definitions.name,
+    definitions.title,
+    definitions.entity,
+    definitions.kind,
+    definitions.mode,
+    definitions.from_step_rank,
+    definitions.evidence,
+    definitions.threshold,
+    definitions.owner,
+    definitions.accountable,
+    definitions.why,
+    definitions.fix,
+    definitions.agreed_by,
+    definitions.agreed_on,
+    definitions.is_configured,
+    runs.state,
+    runs.state_cause,
+    runs.raw,
+    runs.met,
+    runs.breached,
+    runs.not_applicable,
+    runs.unknown,
+    runs.mostly,
+    runs.success,
+    runs.stops
+from {{ ref('stg_control__definition') }} as definitions
+left join {{ ref('stg_audit__definition_run') }} as runs
+    on definitions.definition_id = runs.definition_id and definitions.version = runs.definition_version

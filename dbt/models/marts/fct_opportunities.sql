@@ -1,0 +1,103 @@
+with run as (
+    select as_of, as_of_on from {{ ref('stg_control__run') }}
+),
+
+set_aside as (
+    select
+        record_id,
+        {{ names_in_order('definition_id') }} as set_aside_by
+    from {{ ref('stg_audit__verdict') }}
+    where kind = 'integrity' and mode = 'enforce' and status = 'breached' and record_id is not null
+    group by record_id
+),
+
+evidenced as (
+    select
+        opportunity_id,
+        stage_name,
+        stage_order
+    from {{ ref('int_evidenced_stage_visits') }}
+    where exit_kind = 'open'
+),
+
+standing as (
+    select
+        opportunity_id,
+        stage_name,
+        entered_at,
+        days_in_stage,
+        cumulative_days_in_stage
+    from {{ ref('int_stage_visits') }}
+    where exit_kind = 'open'
+),
+
+touches as (
+    select
+        activities.opportunity_id,
+        max(case when activities.direction = 'outbound' and not activities.is_customer_response then activities.occurred_at end)
+            as last_touch_at,
+        max(case when activities.activity_kind = 'email' and activities.is_customer_response then activities.occurred_at end)
+            as last_inbound_at
+    from {{ ref('int_activities') }} as activities
+    where activities.opportunity_id is not null
+    group by activities.opportunity_id
+),
+
+responses as (
+    select
+        opportunity_id,
+        max(responded_at) as last_customer_response_at,
+        count(*) as customer_responses
+    from {{ ref('int_customer_responses') }}
+    group by opportunity_id
+)
+
+select
+    deals.opportunity_id,
+    deals.opportunity_name,
+    deals.record_url,
+    deals.account_id,
+    deals.owner_id,
+    deals.owner_name,
+    deals.sales_process,
+    deals.stage_name,
+    deals.stage_order,
+    deals.step,
+    deals.step_rank,
+    deals.location,
+    deals.is_stage_mapped,
+    deals.is_open,
+    deals.is_won,
+    deals.is_lost,
+    deals.amount,
+    deals.currency_code,
+    deals.amount_corporate,
+    deals.close_on,
+    deals.lead_source,
+    deals.opportunity_type,
+    deals.created_at,
+    deals.closed_at,
+    deals.is_deleted,
+    set_aside.record_id is not null as is_set_aside,
+    set_aside.set_aside_by,
+    evidenced.stage_name as evidenced_stage_name,
+    case
+        when set_aside.record_id is not null then 'set aside'
+        when evidenced.stage_name is null then 'none'
+        when evidenced.stage_name = deals.stage_name then 'same'
+        else 'earlier'
+    end as evidenced_in,
+    standing.entered_at as entered_stage_at,
+    standing.days_in_stage,
+    standing.cumulative_days_in_stage,
+    responses.last_customer_response_at,
+    touches.last_inbound_at,
+    touches.last_touch_at,
+    coalesce(responses.customer_responses, 0) as customer_responses
+from {{ ref('int_opportunities') }} as deals
+cross join run
+left join set_aside on deals.opportunity_id = set_aside.record_id
+left join evidenced on deals.opportunity_id = evidenced.opportunity_id
+left join standing on deals.opportunity_id = standing.opportunity_id and deals.stage_name = standing.stage_name
+left join touches on deals.opportunity_id = touches.opportunity_id
+left join responses on deals.opportunity_id = responses.opportunity_id

@@ -1,0 +1,34 @@
+select
+    verdicts.verdict_key,
+    verdicts.definition_id,
+    verdicts.definition_version,
+    verdicts.rule_number,
+    definitions.title,
+    verdicts.kind,
+    verdicts.mode,
+    verdicts.entity,
+    verdicts.row_key,
+    verdicts.record_id,
+    verdicts.status,
+    verdicts.cause,
+    deals.opportunity_name as record_name,
+    deals.record_url,
+    deals.owner_id,
+    deals.owner_name,
+    deals.sales_process,
+    deals.stage_name,
+    deals.amount,
+    deals.currency_code,
+    deals.amount_corporate,
+    verdicts.observed_value,
+    definitions.threshold,
+    definitions.why,
+    definitions.fix,
+    definitions.accountable,
+    verdicts.first_seen_at,
+    {{ elapsed_days('verdicts.first_seen_at', 'run.as_of') }} as days_known,
+    run.as_of
+from {{ ref('fct_definition_verdicts') }} as verdicts
+cross join {{ ref('stg_control__run') }} as run
+inner join {{ ref('dim_definition') }} as definitions on verdicts.definition_id = definitions.definition_id
+left join {{ ref('fct_opportunities') }} as deals on verdicts.record_id = deals.opportunity_id

@@ -1,0 +1,73 @@
+with run as (
+    select as_of, minimum_n from {{ ref('stg_control__run') }}
+),
+
+observations as (
+    select
+        basis,
+        sales_process,
+        stage_name,
+        stage_order,
+        days_in_stage as duration_days,
+        case when exit_kind not in ('open', 'deleted', 'merged') then exit_kind end as exit_kind,
+        exit_kind = 'open' as is_still_open
+    from {{ ref('fct_stage_visits') }}
+    where is_mapped and not is_closed_stage and not is_start_imputed
+),
+
+closed as (
+    select
+        basis,
+        sales_process,
+        stage_name,
+        min(stage_order) as stage_order,
+        count(*) as n_visits,
+        count(exit_kind) as n_closed,
+        sum(case when is_still_open then 1 else 0 end) as n_open,
+        {{ percentile('case when exit_kind is not null then duration_days end', 0.5) }} as p50,
+        {{ percentile('case when exit_kind is not null then duration_days end', 0.85) }} as p85,
+        {{ percentile('case when exit_kind is not null then duration_days end', 0.95) }} as p95
+    from observations
+    group by basis, sales_process, stage_name
+),
+
+life as (
+    {{ life_table('observations', ['basis', 'sales_process', 'stage_name']) }}
+),
+
+quantiles as (
+    select
+        basis,
+        sales_process,
+        stage_name,
+        {{ survival_quantile(0.5) }} as km_p50,
+        {{ survival_quantile(0.85) }} as km_p85,
+        {{ survival_quantile(0.95) }} as km_p95
+    from life
+    group by basis, sales_process, stage_name
+)
+
+select
+    closed.basis,
+    closed.sales_process,
+    closed.stage_name,
+    closed.stage_order,
+    cast(closed.n_visits as bigint) as n_visits,
+    cast(closed.n_closed as bigint) as n_closed,
+    cast(closed.n_open as bigint) as n_open,
+    cast(closed.n_visits - closed.n_closed - closed.n_open as bigint) as n_deleted,
+    case when closed.n_closed >= run.minimum_n then closed.p50 end as closed_p50_days,
+    case when closed.n_closed >= run.minimum_n then closed.p85 end as closed_p85_days,
+    case when closed.n_closed >= run.minimum_n then closed.p95 end as closed_p95_days,
+    case when closed.n_visits >= run.minimum_n then quantiles.km_p50 end as km_p50_days,
+    case when closed.n_visits >= run.minimum_n then quantiles.km_p85 end as km_p85_days,
+    case when closed.n_visits >= run.minimum_n then quantiles.km_p95 end as km_p95_days,
+    case when closed.n_closed >= run.minimum_n then 'ok' else 'too few' end as reads,
+    run.as_of
+from closed
+cross join run
+inner join quantiles
+    on
+        closed.basis = quantiles.basis
+        and closed.sales_process = quantiles.sales_process
+        and closed.stage_name = quantiles.stage_name

@@ -1,0 +1,132 @@
+with run as (
+    select as_of, as_of_on, minimum_n from {{ ref('stg_control__run') }}
+),
+
+open_deals as (
+    select * from {{ ref('fct_opportunities') }}
+    where is_open and not is_deleted
+),
+
+closed_visits as (
+    select
+        sales_process,
+        stage_name,
+        days_in_stage,
+        count(*) over (partition by sales_process, stage_name) as n_closed
+    from {{ ref('fct_stage_visits') }}
+    where basis = 'reported' and not is_start_imputed and exit_kind not in ('open', 'deleted', 'merged')
+),
+
+ranked as (
+    select
+        open_deals.opportunity_id,
+        max(closed_visits.n_closed) as n_closed,
+        sum(case when closed_visits.days_in_stage <= open_deals.days_in_stage then 1.0 else 0.0 end) / count(*) as share_shorter
+    from open_deals
+    inner join closed_visits
+        on open_deals.sales_process = closed_visits.sales_process and open_deals.stage_name = closed_visits.stage_name
+    group by open_deals.opportunity_id
+),
+
+breaches as (
+    select
+        verdicts.record_id,
+        count(distinct verdicts.definition_id) as n_breaches,
+        {{ names_in_order('definitions.title') }} as breach_names
+    from {{ ref('fct_definition_verdicts') }} as verdicts
+    inner join {{ ref('dim_definition') }} as definitions on verdicts.definition_id = definitions.definition_id
+    where verdicts.status = 'breached'
+    group by verdicts.record_id
+),
+
+told as (
+    select
+        open_deals.*,
+        run.as_of,
+        run.minimum_n,
+        ranked.n_closed,
+        ranked.share_shorter,
+        coalesce(breaches.n_breaches, 0) as n_breaches,
+        breaches.breach_names,
+        case
+            when open_deals.last_customer_response_at is null and open_deals.last_touch_at is null then 'unknown'
+            when open_deals.last_touch_at is null or open_deals.last_customer_response_at > open_deals.last_touch_at then 'us'
+            else 'customer'
+        end as ball_with,
+        greatest(
+            coalesce(open_deals.last_customer_response_at, open_deals.last_touch_at),
+            coalesce(open_deals.last_touch_at, open_deals.last_customer_response_at)
+        ) as ball_since_at,
+        open_deals.close_on < run.as_of_on as is_close_date_past
+    from open_deals
+    cross join run
+    left join ranked on open_deals.opportunity_id = ranked.opportunity_id
+    left join breaches on open_deals.opportunity_id = breaches.record_id
+),
+
+aged as (
+    select
+        *,
+        case when n_closed >= minimum_n then share_shorter end as age_percentile,
+        {{ elapsed_days('ball_since_at', 'as_of') }} as ball_days
+    from told
+),
+
+reasoned as (
+    select
+        *,
+        case
+            when ball_with = 'us' then 1
+            when is_close_date_past then 2
+            when age_percentile > 0.85 then 3
+            when n_breaches > 0 then 4
+            else 5
+        end as attention_class
+    from aged
+)
+
+select
+    opportunity_id,
+    opportunity_name,
+    record_url,
+    account_id,
+    owner_id,
+    owner_name,
+    sales_process,
+    stage_name,
+    stage_order,
+    evidenced_stage_name,
+    evidenced_in,
+    days_in_stage as age_days,
+    cumulative_days_in_stage as cumulative_age_days,
+    age_percentile,
+    case when age_percentile is not null then null
+        when days_in_stage is null then 'history does not end in this stage'
+        else 'too few closed visits of this stage'
+    end as age_percentile_cause,
+    ball_with,
+    ball_days,
+    last_customer_response_at,
+    close_on,
+    is_close_date_past,
+    amount,
+    currency_code,
+    amount_corporate,
+    cast(n_breaches as bigint) as n_breaches,
+    breach_names,
+    row_number() over (
+        order by
+            attention_class,
+            case when attention_class = 1 then ball_days end desc nulls last,
+            amount_corporate desc nulls last,
+            opportunity_id
+    ) as attention_rank,
+    case attention_class
+        when 1 then 'Customer answered ' || cast(cast(floor(ball_days) as bigint) as {{ dbt.type_string() }}) || ' days ago, nobody replied'
+        when 2 then 'Close date has passed: ' || cast(close_on as {{ dbt.type_string() }})
+        when 3 then 'Longer in ' || stage_name || ' than 85 % of the deals that left it'
+        when 4 then 'Needs a look: ' || breach_names
+        else 'Nothing stands out'
+    end as attention_reason,
+    as_of
+from reasoned
