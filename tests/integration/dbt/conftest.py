@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,12 @@ def stage_entry(name: str, evidence: str, from_step_rank: int, **changes: Any) -
 class ConformBench:
     """One conformed.duckdb at a time. `land` appends a batch of one object; `build` runs the tag `conform`."""
 
+    project = ROOT / "dbt"
+
     def __init__(self, root: Path) -> None:
+        self.deal, self.stage_entry, self.utc = deal, stage_entry, utc
         self.home = Home(root)
-        self.dbt = DbtBuild(ROOT / "dbt", self.home)
+        self.dbt = DbtBuild(self.project, self.home)
         self._catalogue = catalogue()
 
     def reset(self) -> None:
@@ -126,11 +129,14 @@ class ConformBench:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def at(day: float, base: datetime = datetime(2026, 1, 1)) -> datetime:
-    """`day` days after the start of January 2026, as an aware instant."""
-    from datetime import timedelta
+def utc(instant: datetime) -> datetime:
+    """A naive instant as an aware one, as the landing holds it."""
+    return instant.replace(tzinfo=UTC)
 
-    return (base + timedelta(days=day)).replace(tzinfo=UTC)
+
+def at(day: float) -> datetime:
+    """`day` days after the start of January 2026."""
+    return utc(datetime(2026, 1, 1) + timedelta(days=day))
 
 
 def deal(number: int = 1, **fields: Any) -> dict[str, Any]:
