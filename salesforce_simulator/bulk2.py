@@ -179,10 +179,10 @@ class Bulk2:
         job = self._job(request)
         if job.state != "JobComplete" or job.rows is None:
             raise ApiError(400, "INVALIDJOBSTATE", f"The results of a job in state {job.state} cannot be read")
-        start = _place(request.query.get("locator"), len(job.rows))
+        start = _start(request.query.get("locator"), len(job.rows))
         stop = min(start + self._page_rows(request), len(job.rows))
         header = csv_header(job.compiled, DELIMITERS[job.delimiter], LINE_ENDINGS[job.line_ending])
-        following = "null" if stop >= len(job.rows) else _locator(stop)
+        following = "null" if stop >= len(job.rows) else locator(stop)
         return Response(
             200,
             header + job.rows.read(start, stop),
@@ -198,11 +198,11 @@ class Bulk2:
         job = self._job(request)
         if job.state != "JobComplete" or job.rows is None:
             raise ApiError(400, "INVALIDJOBSTATE", f"The results of a job in state {job.state} cannot be read")
-        first, size = _place(request.query.get("locator"), len(job.rows)), self._page_rows(request)
+        first, size = _start(request.query.get("locator"), len(job.rows)), self._page_rows(request)
         starts = [first + i * size for i in range(_PARALLEL_PAGES)]
         base = f"/services/data/v{request.version}/jobs/query/{job.id}"
         pages = [
-            {"resultUrl": f"{base}/results?locator={_locator(start)}&maxRecords={size}"}
+            {"resultUrl": f"{base}/results?locator={locator(start)}&maxRecords={size}"}
             for start in starts
             if start < len(job.rows) or start == 0
         ]
@@ -210,7 +210,7 @@ class Bulk2:
         done = following >= len(job.rows)
         body: dict[str, Any] = {"resultPages": pages, "done": done}
         if not done:
-            body["nextRecordsUrl"] = f"{base}/resultPages?locator={_locator(following)}&maxRecords={size}"
+            body["nextRecordsUrl"] = f"{base}/resultPages?locator={locator(following)}&maxRecords={size}"
         return Response.of_json(body, request.pretty)
 
     def _page_rows(self, request: Request) -> int:
@@ -282,17 +282,21 @@ def check_bulk(compiled: Compiled) -> None:
             raise ApiError(400, "API_ERROR", f"{what} not supported in Bulk Query")
 
 
-def _locator(place: int) -> str:
-    return base64.b64encode(str(place).encode()).decode().rstrip("=")
+def locator(row: int) -> str:
+    """The locator of a row of a result."""
+    return base64.b64encode(str(row).encode()).decode().rstrip("=")
 
 
-def _place(locator: str | None, total: int) -> int:
-    if locator is None:
-        return 0
+def place(text: str) -> int:
+    """The row that a locator leads to; -1 where it is none."""
     try:
-        place = int(base64.b64decode(locator + "=" * (-len(locator) % 4), validate=True))
+        return int(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
     except (ValueError, binascii.Error):
-        place = -1
-    if not 0 <= place <= total:
-        raise ApiError(400, "INVALID_QUERY_LOCATOR", f"Invalid locator: {locator}")
-    return place
+        return -1
+
+
+def _start(text: str | None, total: int) -> int:
+    row = 0 if text is None else place(text)
+    if not 0 <= row <= total:
+        raise ApiError(400, "INVALID_QUERY_LOCATOR", f"Invalid locator: {text}")
+    return row

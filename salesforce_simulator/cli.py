@@ -10,9 +10,12 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from salesforce_simulator import fault_kinds
 from salesforce_simulator.errors import InputError
 from salesforce_simulator.export import read_export
+from salesforce_simulator.faults import Faults
 from salesforce_simulator.jwt import TokenError, public_key
 from salesforce_simulator.org import Org
 from salesforce_simulator.server import serve
@@ -51,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     source = command.add_mutually_exclusive_group(required=True)
     source.add_argument("--demo", action="store_true", help="serve a generated company")
-    source.add_argument("--export", type=Path, metavar="DIR", help="serve a folder with one <Object>.csv per object")
+    source.add_argument("--export", type=Path, metavar="DIR", help="serve a folder with an <Object>.csv per object")
     command.add_argument("--seed", type=int, default=7, help="seed of the generated company (default 7)")
     command.add_argument("--opportunities", type=int, default=5000, metavar="N", help="size of it (default 5000)")
     command.add_argument("--truth", type=Path, metavar="DIR", help="write what was planted in it to DIR/truth.json")
@@ -69,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="PEM certificate or public key that JWT logins are checked by",
     )
+    command.add_argument(
+        "--faults",
+        type=Path,
+        metavar="FILE",
+        help='JSON list of what goes wrong: [{"kind": …, "on": request kind, "count": 1, "skip": 0}] or, at random, '
+        '[{"kind": …, "chance": 0.1, "seed": 7}]; kinds: ' + ", ".join(fault_kinds.names()),
+    )
     command.add_argument("--control", action="store_true", help="open /simulator/… to change rows, clock and faults")
     return parser
 
@@ -81,13 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         _check_key(options.jwt_public_key)
+        faults = Faults()
+        faults.plan(_read_faults(options.faults))
         org = _org(options)
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     for report in org.reports:
         sys.stderr.write(f"{report}\n")
-    return _serve(org, options, stop)
+    return _serve(org, faults, options, stop)
 
 
 def _check_key(file: Path | None) -> None:
@@ -101,6 +113,16 @@ def _check_key(file: Path | None) -> None:
             where=str(file),
             advice="Name a PEM file with an RSA certificate or public key.",
         ) from None
+
+
+def _read_faults(file: Path | None) -> list[dict[str, Any]]:
+    if file is None:
+        return []
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read: {error}.", where=str(file), advice="Name a file with a JSON list.") from None
+    return entries if isinstance(entries, list) else [entries]
 
 
 def _org(options: argparse.Namespace) -> Org:
@@ -123,7 +145,7 @@ def _org(options: argparse.Namespace) -> Org:
     return Org(company.tables, now=now)
 
 
-def _serve(org: Org, options: argparse.Namespace, stop: threading.Event) -> int:
+def _serve(org: Org, faults: Faults, options: argparse.Namespace, stop: threading.Event) -> int:
     settings = Options(
         client_id=options.client_id,
         client_secret=options.client_secret,
@@ -131,7 +153,7 @@ def _serve(org: Org, options: argparse.Namespace, stop: threading.Event) -> int:
         jwt_public_key=options.jwt_public_key and options.jwt_public_key.read_text(encoding="ascii"),
     )
     try:
-        with serve(org, options=settings, host=options.host, port=options.port) as service:
+        with serve(org, options=settings, host=options.host, port=options.port, faults=faults) as service:
             ready = {
                 "url": service.base_url,
                 "client_id": settings.client_id,

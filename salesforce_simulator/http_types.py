@@ -58,6 +58,7 @@ class Response:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     transport: str | None = None
+    transport_value: Any = None
 
     @staticmethod
     def of_json(value: object, pretty: bool = False, status: int = 200) -> Response:

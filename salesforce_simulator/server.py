@@ -7,18 +7,22 @@ import socket
 import struct
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from salesforce_simulator.errors import ApiError
+from salesforce_simulator.faults import Faults
 from salesforce_simulator.http_types import Request, Response
 from salesforce_simulator.org import Org
 from salesforce_simulator.service import Options, Service
 
 _WORTH_GZIP = 1024
+_DRIPS = 20
 _MAX_BODY = 64 * 1024 * 1024
 
 
@@ -51,25 +55,62 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(response)
 
     def _write(self, response: Response) -> None:
-        body = response.body
-        gzipped = len(body) >= _WORTH_GZIP and "gzip" in self.headers.get("Accept-Encoding", "")
+        body, transport = response.body, response.transport
+        gzipped = "gzip" in self.headers.get("Accept-Encoding", "") and (
+            len(body) >= _WORTH_GZIP or transport == "truncated_gzip"
+        )
         if gzipped:
             body = gzip.compress(body, compresslevel=1)
-        self.send_response(response.status)
+        if transport == "truncated_gzip":
+            body = body[: len(body) // 2]
+        self._write_head(response, len(body), gzipped)
+        if self.command == "HEAD":
+            return
+        if transport is None or transport == "truncated_gzip":
+            self.wfile.write(body)
+            self.wfile.flush()
+        else:
+            self._write_badly(body, transport, response.transport_value)
+
+    def _write_head(self, response: Response, length: int, gzipped: bool) -> None:
+        self.send_response_only(response.status)
+        self.send_header("Server", self.version_string())
+        self.send_header("Date", response.headers.get("Date") or self.date_time_string())
         for name, value in response.headers.items():
-            self.send_header(name, value)
+            if name != "Date":
+                self.send_header(name, value)
         if gzipped:
             self.send_header("Content-Encoding", "gzip")
-        if response.status != 204:
-            self.send_header("Content-Length", str(len(body)))
+        if response.transport == "cut_chunk":
+            self.send_header("Transfer-Encoding", "chunked")
+        elif response.transport == "close_delimited":
+            self.send_header("Connection", "close")
+        elif response.status != 204:
+            self.send_header("Content-Length", str(length))
         self.end_headers()
-        if response.transport:
-            body = body[: len(body) // 2]
-            self.close_connection = True
-        if self.command != "HEAD":
-            self.wfile.write(body)
+
+    def _write_badly(self, body: bytes, transport: str, value: Any) -> None:
+        """Plays a fault of the wire; see `fault_kinds.TRANSPORT`."""
+        half = len(body) // 2
+        if transport == "slow_drip":
+            step = max(1, -(-len(body) // _DRIPS))
+            for start in range(0, len(body), step):
+                self.wfile.write(body[start : start + step])
+                self.wfile.flush()
+                time.sleep(_seconds(value, 2) / _DRIPS)
+            return
+        if transport == "cut_chunk":
+            self.wfile.write(b"%x\r\n" % len(body) + body[:half])
+        else:
+            self.wfile.write(body[:half])
         self.wfile.flush()
-        if response.transport == "reset":
+        if transport == "stall":
+            time.sleep(_seconds(value, 5))
+            self.wfile.write(body[half:])
+            self.wfile.flush()
+            return
+        self.close_connection = True
+        if transport == "reset":
             # lingering for no time makes close() send RST
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
@@ -84,6 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Says nothing: request lines can hold session ids."""
+
+
+def _seconds(value: Any, default: float) -> float:
+    return float(value) if isinstance(value, (int, float)) else default
 
 
 class _Server(ThreadingHTTPServer):
@@ -104,12 +149,19 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(org: Org, *, options: Options | None = None, host: str = "127.0.0.1", port: int = 0) -> Iterator[Service]:
+def serve(
+    org: Org,
+    *,
+    options: Options | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    faults: Faults | None = None,
+) -> Iterator[Service]:
     """Serves an org from a thread while the block runs; gives the service, whose `base_url` says where.
 
     Port 0 takes a free one. Raises OSError where the address cannot be had.
     """
-    service = Service(org, options)
+    service = Service(org, options, faults)
     server = _Server((host, port), service)
     shown = f"[{host}]" if ":" in host else host
     service.base_url = service.auth.base_url = f"http://{shown}:{server.server_address[1]}"

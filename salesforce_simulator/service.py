@@ -6,6 +6,7 @@ import re
 import threading
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from email.utils import format_datetime
 from typing import Protocol
 
@@ -53,9 +54,9 @@ class Endpoints(Protocol):
 class Service:
     """An org with all its endpoints; `handle` may be called from many threads."""
 
-    def __init__(self, org: Org, options: Options | None = None, base_url: str = "http://127.0.0.1") -> None:
-        self.org, self.options, self.base_url = org, options or Options(), base_url
-        self.faults = Faults()
+    def __init__(self, org: Org, options: Options | None = None, faults: Faults | None = None) -> None:
+        self.org, self.options, self.base_url = org, options or Options(), "http://127.0.0.1"
+        self.faults = faults or Faults()
         self.requests: Counter[str] = Counter()
         self.used = 0
         self._lock = threading.Lock()
@@ -147,9 +148,9 @@ class Service:
             self.auth.user_of(request.headers.get("authorization", "") or request.headers.get("x-sfdc-session", ""))
         raise ApiError(404, "NOT_FOUND", "The requested resource does not exist")
 
-    def date_header(self) -> str:
-        """The org's clock as a Date header."""
-        return format_datetime(self.org.now, usegmt=True)
+    def date_header(self, skew: float = 0) -> str:
+        """The org's clock, off by `skew` seconds, as a Date header."""
+        return format_datetime(self.org.now + timedelta(seconds=skew), usegmt=True)
 
     def close(self) -> None:
         """Frees results and records."""
