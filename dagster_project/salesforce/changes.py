@@ -1,0 +1,132 @@
+"""What of the rows that arrived is new to the landing, found in sets; and their stream into it.
+
+Reads typed Parquet of this run and the landing's files that the caller names; knows no landing and no requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from dagster_project.errors import IncompleteExtractError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ROWS_A_BATCH = 50_000
+
+
+def check_keys(connection: duckdb.DuckDBPyConnection, name: str, key: Sequence[str], typed: Path) -> None:
+    """Raise IncompleteExtractError where a record came twice, as when one page is repeated in another's place."""
+    keys = ", ".join(_name(column) for column in key)
+    rows, distinct = _row(connection, f"SELECT count(*), count(DISTINCT ({keys})) FROM {_parquet([str(typed)])}")  # noqa: S608
+    if rows != distinct:
+        raise IncompleteExtractError(
+            f"{rows - distinct:,} records came twice, so others are missing.",
+            where=name,
+            todo="Run again; nothing of this object was landed.",
+        )
+
+
+def newest(connection: duckdb.DuckDBPyConnection, typed: Path, cursor: str | None) -> datetime | None:
+    """The newest value of the cursor (UTC)."""
+    if cursor is None:
+        return None
+    (value,) = _row(connection, f"SELECT epoch_us(max({_name(cursor)})) FROM {_parquet([str(typed)])}")  # noqa: S608
+    return None if value is None else datetime.fromtimestamp(0, UTC) + (_micros(value))
+
+
+def changed(
+    connection: duckdb.DuckDBPyConnection,
+    key: Sequence[str],
+    fields: Sequence[str],
+    typed: Path,
+    landed: Sequence[str],
+    folder: Path,
+    *,
+    tombstones: bool,
+) -> tuple[Path, int, int]:
+    """The rows of `typed` that differ from the newest landed version of their key: path, rows, of them deletions.
+
+    With `tombstones` (a full list) a key that was landed and did not arrive is a deletion, with its last values.
+    """
+    deletion = '"IsDeleted"' if "IsDeleted" in fields else "false"
+    columns = ", ".join(f"n.{_name(f)}" for f in fields)
+    operation = f"CASE WHEN n.{deletion} THEN 'delete' ELSE 'upsert' END" if deletion != "false" else "'upsert'"
+    new = _parquet([str(typed)])
+    if not landed:
+        query = f"SELECT {columns}, {operation} AS _operation FROM {new} n"  # noqa: S608
+    else:
+        old = _parquet(landed)
+        known = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {old}").fetchall()}  # noqa: S608
+        keys = ", ".join(_name(column) for column in key)
+        latest = f"SELECT * FROM {old} QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _batch_seq DESC) = 1"  # noqa: S608
+        same = " AND ".join(
+            f"n.{_name(f)} IS NOT DISTINCT FROM {'o.' + _name(f) if f in known else 'NULL'}" for f in fields
+        )
+        on = " AND ".join(f"n.{_name(column)} = o.{_name(column)}" for column in key)
+        operation_same = f"{operation} = o._operation"
+        query = (
+            f"WITH latest AS ({latest}) SELECT {columns}, {operation} AS _operation FROM {new} n "  # noqa: S608
+            f"LEFT JOIN latest o ON {on} WHERE o._batch_seq IS NULL OR NOT ({same} AND {operation_same})"
+        )
+        if tombstones:
+            gone = ", ".join(f"o.{_name(f)}" if f in known else f"NULL AS {_name(f)}" for f in fields)
+            query += (
+                f" UNION ALL SELECT {gone}, 'delete' FROM latest o ANTI JOIN {new} n ON {on} "
+                "WHERE o._operation <> 'delete'"
+            )
+    target = folder / "changed.parquet"
+    connection.execute(f"COPY ({query}) TO '{_quoted(str(target))}' (FORMAT parquet, COMPRESSION lz4_raw)")
+    rows, deleted = _row(
+        connection,
+        f"SELECT count(*), count(*) FILTER (_operation = 'delete') FROM {_parquet([str(target)])}",  # noqa: S608
+    )
+    return target, rows, deleted
+
+
+def read(path: Path, extracted_at: datetime) -> pa.RecordBatchReader:
+    """The rows with `_extracted_at` (UTC) as a stream; memory is bounded by the batch."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    stamp = pa.scalar(extracted_at, pa.timestamp("us", "UTC"))
+    schema = file.schema_arrow.remove_metadata()
+    wanted = pa.schema([*schema, pa.field("_extracted_at", stamp.type)])
+
+    def batches():  # type: ignore[no-untyped-def]
+        with file:
+            for batch in file.iter_batches(_ROWS_A_BATCH):
+                yield pa.RecordBatch.from_arrays([*batch.columns, pa.repeat(stamp, batch.num_rows)], schema=wanted)
+
+    return pa.RecordBatchReader.from_batches(wanted, batches())
+
+
+def _micros(value: int):  # type: ignore[no-untyped-def]
+    from datetime import timedelta
+
+    return timedelta(microseconds=value)
+
+
+def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return row
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _quoted(value: str) -> str:
+    return value.replace("'", "''")
+
+
+def _parquet(paths: Sequence[str]) -> str:
+    listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
+    return f"read_parquet([{listed}], union_by_name = true)"

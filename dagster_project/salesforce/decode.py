@@ -1,0 +1,183 @@
+"""Pages of text to typed Parquet, in sets: every value is text first, then what describe says it is.
+
+An empty value is NULL, 'NA' stays text, and a value that does not parse is an error with object, field and Id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from dagster_project.errors import IncompleteExtractError, LeanfunnelError, SalesforceError
+from dagster_project.salesforce.bulk import Page
+from dagster_project.salesforce.description import FieldDescription
+from dagster_project.salesforce.objects import logical_type
+
+_TYPES = {"bool": "BOOLEAN", "int": "BIGINT", "double": "DOUBLE", "date": "DATE", "datetime": "TIMESTAMPTZ"}
+# a record may hold several text areas of 131,072 characters
+_LONGEST_LINE = 8_000_000
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A typed Parquet file with the fields in order, and how many rows it holds."""
+
+    path: Path
+    rows: int
+
+
+def connect(folder: Path) -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory that spills into `folder`."""
+    connection = duckdb.connect(
+        ":memory:", config={"threads": 2, "memory_limit": "512MB", "temp_directory": str(folder / "spill")}
+    )
+    connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET enable_progress_bar = false")
+    return connection
+
+
+def column_type(field: FieldDescription) -> str:
+    """The DuckDB type that a field of that description lands as: money exact, by describe's scale."""
+    logical = logical_type(field.type)
+    if logical == "currency":
+        return f"DECIMAL({min(max(field.precision, 18), 38)},{min(field.scale, 18)})"
+    return _TYPES.get(logical or "text", "VARCHAR")
+
+
+def csv_pages(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    fields: Mapping[str, FieldDescription],
+    pages: Sequence[Page],
+    target: Path,
+) -> Decoded:
+    """Bulk API pages to Parquet. Every page's rows are compared with what the server stated for it.
+
+    Raises IncompleteExtractError for a page that is short, torn or of other columns, SalesforceError for a bad value.
+    """
+    expected = ",".join(fields)
+    for page in pages:
+        with page.path.open("rb") as file:
+            header = file.readline().decode("utf-8", "replace").lstrip("\ufeff").strip().replace('"', "")
+        # a job without rows may answer with no header at all
+        if header != expected and not (page.stated == 0 and not header):
+            raise IncompleteExtractError(
+                "a page has other columns than those asked for.", where=name, todo="Run again."
+            )
+    paths = [str(page.path) for page in pages if page.path.stat().st_size]
+    columns = ", ".join(f"{_text(field)}: 'VARCHAR'" for field in fields)
+    source = (
+        f"read_csv([{', '.join(_text(path) for path in paths)}], auto_detect = false, header = true, delim = ',', quote = '\"', "
+        f"escape = '\"', new_line = '\\n', columns = {{{columns}}}, nullstr = '', filename = true, "
+        f"max_line_size = {_LONGEST_LINE}, buffer_size = {4 * _LONGEST_LINE})"
+    )
+    if not paths:
+        source = f"(SELECT {', '.join(f'NULL::VARCHAR AS {_name(f)}' for f in fields)}, NULL::VARCHAR AS filename WHERE false)"
+    _convert(connection, name, fields, source, "filename", target)
+    rows = dict(connection.execute(f"SELECT _page, count(*) FROM {_parquet(target)} GROUP BY 1").fetchall())  # noqa: S608
+    for page in pages:
+        arrived = int(rows.get(str(page.path), 0))
+        if arrived != page.stated:
+            raise IncompleteExtractError(
+                f"a page holds {arrived:,} rows where the server stated {page.stated:,}.", where=name,
+                todo="Run again; nothing of it was landed.",
+            )  # fmt: skip
+    return Decoded(target, sum(rows.values()))
+
+
+def json_pages(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    fields: Mapping[str, FieldDescription],
+    pages: Sequence[Path],
+    target: Path,
+) -> Decoded:
+    """REST pages ({"records": […]}) to Parquet. Raises SalesforceError for a bad value or a page that is no JSON."""
+    shape = ", ".join(f"{_name(field)} VARCHAR" for field in fields)
+    largest = max((page.stat().st_size for page in pages), default=0) + 1024
+    source = (
+        f"(SELECT unnest(records, recursive := true), 'rest' AS filename FROM read_json([{', '.join(_text(str(p)) for p in pages)}], "  # noqa: S608
+        f"format = 'unstructured', maximum_object_size = {max(largest, 1 << 24)}, columns = {{records: 'STRUCT({_inner(shape)})[]'}}))"
+    )
+    _convert(connection, name, fields, source, "filename", target)
+    (rows,) = connection.execute(f"SELECT count(*) FROM {_parquet(target)}").fetchone() or (0,)  # noqa: S608
+    return Decoded(target, int(rows))
+
+
+def _convert(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    fields: Mapping[str, FieldDescription],
+    source: str,
+    page: str,
+    target: Path,
+) -> None:
+    casts = ", ".join(f"CAST(nullif({_name(n)}, '') AS {column_type(f)}) AS {_name(n)}" for n, f in fields.items())
+    statement = f"COPY (SELECT {casts}, {page} AS _page FROM {source}) TO {_text(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"  # noqa: S608
+    try:
+        connection.execute(statement)
+    except duckdb.ConversionException as error:
+        raise _bad_value(connection, name, fields, source) from error
+    except (duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
+        if bad := _bad_value_or_none(connection, name, fields, source):
+            raise bad from error
+        raise IncompleteExtractError(
+            "a page is torn or not well formed.", where=name, todo="Run again; nothing of it was landed."
+        ) from error
+    except duckdb.IOException as error:
+        raise LeanfunnelError(
+            "the folder for pages in transit cannot be written.",
+            where=str(target.parent),
+            todo="Free some space and run again.",
+        ) from error
+
+
+def _bad_value(
+    connection: duckdb.DuckDBPyConnection, name: str, fields: Mapping[str, FieldDescription], source: str
+) -> SalesforceError:
+    found = _bad_value_or_none(connection, name, fields, source)
+    return found or SalesforceError("a value does not have the type that describe states.", where=name)
+
+
+def _bad_value_or_none(
+    connection: duckdb.DuckDBPyConnection, name: str, fields: Mapping[str, FieldDescription], source: str
+) -> SalesforceError | None:
+    """The first value that does not parse, looked for only after a conversion failed."""
+    key = _name("Id") if "Id" in fields else "NULL"
+    for field, description in fields.items():
+        kind = column_type(description)
+        if kind == "VARCHAR":
+            continue
+        query = (
+            f"SELECT {key}, {_name(field)} FROM {source} "  # noqa: S608
+            f"WHERE nullif({_name(field)}, '') IS NOT NULL AND TRY_CAST({_name(field)} AS {kind}) IS NULL LIMIT 1"
+        )
+        try:
+            row = connection.execute(query).fetchone()
+        except duckdb.Error:
+            return None
+        if row:
+            return SalesforceError(
+                f"{field} of record {row[0]} is {str(row[1])[:60]!r}, which is no {description.type}.",
+                where=name,
+                todo="Correct the record in Salesforce, then run again; nothing of this object was landed.",
+            )
+    return None
+
+
+def _inner(shape: str) -> str:
+    return shape.replace("'", "''")
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _parquet(path: Path) -> str:
+    return f"read_parquet({_text(str(path))})"

@@ -1,0 +1,107 @@
+"""What describe says of an object, and which of the wanted fields that leaves. No requests here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dagster_project.errors import SalesforceError, SettingsError, nearest
+from dagster_project.salesforce.objects import CURSORS, ObjectSpec, logical_type
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class FieldDescription:
+    """One field as this user sees it."""
+
+    name: str
+    type: str
+    scale: int = 0
+    precision: int = 0
+    filterable: bool = True
+
+
+@dataclass(frozen=True)
+class ObjectDescription:
+    """One object as this user sees it; `key_prefix` opens the ids of its records."""
+
+    name: str
+    fields: Mapping[str, FieldDescription]
+    queryable: bool = True
+    key_prefix: str | None = None
+
+    @property
+    def cursor(self) -> str | None:
+        """The field that says when a record last changed, or None: then it is always read in full."""
+        stamps = (self.fields.get(name) for name in CURSORS)
+        return next((f.name for f in stamps if f and f.filterable and f.type == "datetime"), None)
+
+
+@dataclass(frozen=True)
+class InventoryRow:
+    """One object (`field` None) or field: 'present', 'missing' (the org has none) or 'hidden' (this user may not see it)."""
+
+    object: str
+    field: str | None
+    status: str
+    salesforce_type: str | None = None
+
+
+def parse(body: Mapping[str, Any]) -> ObjectDescription:
+    """Describe's JSON. Raises SalesforceError where it is none, or holds a name that is no identifier."""
+    try:
+        fields = {
+            str(f["name"]): FieldDescription(
+                str(f["name"]), str(f["type"]), int(f.get("scale") or 0), int(f.get("precision") or 0),
+                bool(f.get("filterable", True)),
+            )
+            for f in body["fields"]
+        }  # fmt: skip
+        name = str(body["name"])
+    except (KeyError, TypeError, ValueError):
+        raise SalesforceError(
+            "describe's answer cannot be read.",
+            where="describe",
+            todo="Check the API version (SALESFORCE_API_VERSION).",
+        ) from None
+    if odd := [word for word in (name, *fields) if not _NAME.fullmatch(word)]:
+        raise SalesforceError(f"describe lists a name that is no identifier: {odd[0]!r}.", where=name[:80])
+    return ObjectDescription(name, fields, bool(body.get("queryable", True)), body.get("keyPrefix"))
+
+
+def readable_fields(
+    spec: ObjectSpec, description: ObjectDescription, extra: Sequence[str] = ()
+) -> tuple[list[str], list[InventoryRow]]:
+    """The fields to read, in the catalogue's order, and the inventory of all that are wanted.
+
+    Raises SettingsError for an extra field that the org has not, with the nearest name, or that cannot be landed.
+    """
+    names, rows = [], []
+    for field in spec.fields:
+        found = description.fields.get(field.name)
+        if found is not None and logical_type(found.type):
+            names.append(field.name)
+            rows.append(InventoryRow(spec.name, field.name, "present", found.type))
+        else:
+            rows.append(InventoryRow(spec.name, field.name, "missing" if field.optional else "hidden"))
+    for name in dict.fromkeys(extra):
+        if name in spec.by_name:
+            continue
+        found = description.fields.get(name)
+        where = f"extra_fields, {spec.name}"
+        if found is None:
+            raise SettingsError(
+                f"the org shows no field '{name}'.{nearest(name, description.fields)}",
+                where=where,
+                todo="Write the API name as Setup, Object Manager shows it, and grant this user read access to the field.",
+            )
+        if logical_type(found.type) is None:
+            raise SettingsError(
+                f"'{name}' is of the type {found.type}, which cannot be landed.", where=where, todo="Leave it out."
+            )
+        names.append(name)
+        rows.append(InventoryRow(spec.name, name, "present", found.type))
+    return names, rows

@@ -1,0 +1,119 @@
+"""The catalogue: which objects and fields are read, their logical types, and what Salesforce's types become.
+
+Chosen for flow metrics and least privilege: no message bodies, addresses or telephone numbers. Further fields come by
+setting. No requests here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+STAGE_PICKLIST = "OpportunityStagePicklist"
+CURSORS = ("SystemModstamp", "LastModifiedDate", "CreatedDate")
+"""Preference for the incremental cursor; describe decides which of them the org offers for filtering."""
+
+_STAMPS = "CreatedDate:datetime LastModifiedDate:datetime SystemModstamp:datetime"
+
+# `Field:logical type`; a trailing `?` marks what depends on editions and features of the org: where it is absent it is
+# 'missing'. Any other field exists in every org, so where describe does not list it, it is 'hidden' from this user.
+_NOTATION = {
+    "Organization": "Id:id Name:text OrganizationType:text IsSandbox:bool InstanceName:text TimeZoneSidKey:text "
+    f"FiscalYearStartMonth:int UsesStartDateAsFiscalYearName:bool {_STAMPS}",
+    "User": f"Id:id Name:text IsActive:bool UserRoleId:id ManagerId:id UserType:text {_STAMPS}",
+    "Account": "Id:id IsDeleted:bool MasterRecordId:id Name:text Type:text Industry:text ParentId:id OwnerId:id "
+    f"CurrencyIsoCode:text? {_STAMPS}",
+    "RecordType": f"Id:id Name:text DeveloperName:text SobjectType:text BusinessProcessId:id? IsActive:bool {_STAMPS}",
+    "OpportunityStage": "Id:id MasterLabel:text ApiName:text IsActive:bool SortOrder:int IsClosed:bool IsWon:bool "
+    f"ForecastCategoryName:text DefaultProbability:double {_STAMPS}",
+    STAGE_PICKLIST: "RecordTypeId:id StageName:text Label:text Position:int",
+    "Opportunity": "Id:id IsDeleted:bool AccountId:id RecordTypeId:id? Name:text StageName:text Amount:currency "
+    "CurrencyIsoCode:text? Probability:double CloseDate:date Type:text LeadSource:text IsClosed:bool IsWon:bool "
+    f"ForecastCategoryName:text CampaignId:id? OwnerId:id CreatedById:id {_STAMPS} LastActivityDate:date "
+    "LastStageChangeDate:datetime?",
+    "OpportunityHistory": "Id:id IsDeleted:bool OpportunityId:id StageName:text Amount:currency CloseDate:date "
+    "Probability:double ForecastCategory:text CurrencyIsoCode:text? CreatedById:id CreatedDate:datetime "
+    "SystemModstamp:datetime",
+    "OpportunityContactRole": f"Id:id IsDeleted:bool OpportunityId:id ContactId:id Role:text IsPrimary:bool {_STAMPS}",
+    "Task": "Id:id IsDeleted:bool IsArchived:bool WhoId:id WhatId:id AccountId:id OwnerId:id Status:text IsClosed:bool "
+    f"ActivityDate:date TaskSubtype:text? CallType:text? Type:text? CompletedDateTime:datetime? {_STAMPS}",
+    "Event": "Id:id IsDeleted:bool IsArchived:bool WhoId:id WhatId:id AccountId:id OwnerId:id EventSubtype:text? "
+    f"Type:text? IsAllDayEvent:bool ActivityDate:date StartDateTime:datetime EndDateTime:datetime {_STAMPS}",
+    "EventRelation": f"Id:id IsDeleted:bool EventId:id RelationId:id Status:text IsWhat:bool? {_STAMPS}",
+    "EmailMessage": "Id:id IsDeleted:bool ParentId:id ActivityId:id RelatedToId:id? Incoming:bool Status:text "
+    "MessageDate:datetime IsBounced:bool? ThreadIdentifier:text? ReplyToEmailMessageId:id? CreatedById:id "
+    f"{_STAMPS}",
+    "CurrencyType": "Id:id IsoCode:text ConversionRate:double DecimalPlaces:int IsActive:bool IsCorporate:bool "
+    f"{_STAMPS}",
+    "DatedConversionRate": f"Id:id IsoCode:text ConversionRate:double StartDate:date NextStartDate:date {_STAMPS}",
+}
+
+_LOGICAL = {
+    "id": "id",
+    "reference": "id",
+    "boolean": "bool",
+    "int": "int",
+    "long": "int",
+    "double": "double",
+    "percent": "double",
+    "currency": "currency",
+    "date": "date",
+    "datetime": "datetime",
+}
+_TEXT = {
+    "string", "textarea", "picklist", "multipicklist", "combobox", "email", "phone", "url", "encryptedstring", "time",
+    "anyType", "DataCategoryGroupReference", "json",
+}  # fmt: skip
+
+
+def logical_type(salesforce_type: str) -> str | None:
+    """id, text, bool, int, double, currency, date or datetime; None where a type cannot be landed (address, base64 …)."""
+    return _LOGICAL.get(salesforce_type) or ("text" if salesforce_type in _TEXT else None)
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One field of the catalogue. `optional`: it depends on the org's edition or features."""
+
+    name: str
+    logical: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class ObjectSpec:
+    """One object of the catalogue; `key` identifies a record. `described`: it has a describe and answers SOQL."""
+
+    name: str
+    fields: tuple[FieldSpec, ...]
+    key: tuple[str, ...] = ("Id",)
+    described: bool = True
+
+    @cached_property
+    def by_name(self) -> Mapping[str, FieldSpec]:
+        """The fields by name."""
+        return {field.name: field for field in self.fields}
+
+
+def _parsed(name: str, text: str) -> ObjectSpec:
+    fields = []
+    for word in text.split():
+        field, _, kind = word.partition(":")
+        fields.append(FieldSpec(field, kind.rstrip("?"), kind.endswith("?")))
+    if name == STAGE_PICKLIST:
+        return ObjectSpec(name, tuple(fields), key=("RecordTypeId", "StageName"), described=False)
+    return ObjectSpec(name, tuple(fields))
+
+
+OBJECTS: Mapping[str, ObjectSpec] = {name: _parsed(name, text) for name, text in _NOTATION.items()}
+"""Every object that is read, in order."""
+
+
+def catalogue(extra: Mapping[str, Mapping[str, str]] | None = None) -> dict[str, dict[str, str]]:
+    """{object: {field: logical type}}, with `extra` fields (object -> field -> logical type) at the end of each."""
+    extra = extra or {}
+    return {
+        name: {**{field.name: field.logical for field in spec.fields}, **extra.get(name, {})}
+        for name, spec in OBJECTS.items()
+    }

@@ -1,0 +1,49 @@
+"""SOQL text: identifiers only where describe lists them, values only through format_soql. No requests here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from dagster_project.errors import SalesforceError
+from dagster_project.salesforce.description import ObjectDescription
+
+
+@dataclass(frozen=True)
+class Window:
+    """`low` <= cursor <= `high` (UTC, whole seconds); no `low`: the whole history; no cursor: everything."""
+
+    cursor: str | None
+    low: datetime | None
+    high: datetime
+
+    def as_facts(self) -> dict[str, str | None]:
+        """For the commit."""
+        return {"cursor": self.cursor, "low": self.low.isoformat() if self.low else None, "high": self.high.isoformat()}
+
+
+def select(description: ObjectDescription, fields: Sequence[str], window: Window) -> str:
+    """The rows of a window. No ORDER BY: Bulk API splits by key, and Id makes rows unique."""
+    for name in fields:
+        if name not in description.fields:
+            raise SalesforceError(f"describe lists no field {name}.", where=description.name)
+    return f"SELECT {', '.join(fields)} FROM {description.name}{_where(description, window)}"
+
+
+def count(description: ObjectDescription, window: Window) -> str:
+    """How many rows a window holds."""
+    return f"SELECT COUNT() FROM {description.name}{_where(description, window)}"
+
+
+def _where(description: ObjectDescription, window: Window) -> str:
+    if window.cursor is None:
+        return ""
+    if window.cursor not in description.fields:
+        raise SalesforceError(f"describe lists no field {window.cursor}.", where=description.name)
+    from simple_salesforce.format import format_soql
+
+    # the field name comes from describe; only instants pass through format_soql, without milliseconds, which SOQL ignores
+    parts = [] if window.low is None else [format_soql(f"{window.cursor} >= {{}}", window.low)]
+    parts.append(format_soql(f"{window.cursor} <= {{}}", window.high))
+    return f" WHERE {' AND '.join(parts)}"
