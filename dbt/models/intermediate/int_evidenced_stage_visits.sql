@@ -95,8 +95,8 @@ furthest_open as (
     inner join stage_ranks as candidates
         on
             stage_ranks.sales_process = candidates.sales_process
-            and candidates.stage_order <= stage_ranks.stage_order
-            and candidates.required_rank < blocks.blocked_rank
+            and stage_ranks.stage_order >= candidates.stage_order
+            and blocks.blocked_rank > candidates.required_rank
     where
         not stage_ranks.is_closed
         and not candidates.is_closed
@@ -152,8 +152,8 @@ timeline as (
             and segments.valid_from < segments.valid_to
             and reported.entered_at < segments.valid_to
             and (
-                segments.valid_from < coalesce(reported.exited_at, {{ end_of_time() }})
-                or segments.valid_from <= reported.entered_at
+                coalesce(reported.exited_at, {{ end_of_time() }}) > segments.valid_from
+                or reported.entered_at >= segments.valid_from
             )
     left join evidenced
         on

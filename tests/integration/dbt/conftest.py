@@ -1,4 +1,4 @@
-"""A warehouse of a few rows: landing, control and audit as the product writes them, built by the real dbt project in process."""
+"""A warehouse of a few rows: landing, control and audit as the product writes them, built by dbt in this process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from dagster_project.warehouse.dbt_build import DbtBuild
 from dagster_project.warehouse.landing_views import _TYPES, view_name
 
 ROOT = Path(__file__).resolve().parents[3]
-AS_OF = datetime(2026, 1, 31)
+FAR = datetime(2100, 1, 1)  # noqa: DTZ001 (as below)
+AS_OF = datetime(2026, 1, 31)  # noqa: DTZ001 (the warehouse holds naive UTC)
 _OPEN = ("Prospecting", "Qualification", "Needs Analysis", "Proposal", "Negotiation")
 STEPS = ("prospect", "qualified", "solution", "proposal", "commit")
 
@@ -39,7 +40,7 @@ def stage_entry(name: str, evidence: str, from_step_rank: int, **changes: Any) -
     """An enforced, configured stage-entry definition."""
     return {
         "definition_id": name, "rule_number": int(name[1:]), "version": 1, "kind": "stage_entry", "mode": "enforce",
-        "entity": "opportunity", "from_step_rank": from_step_rank, "evidence": evidence, "is_configured": True, **changes,
+        "entity": "opportunity", "from_step_rank": from_step_rank, "evidence": evidence, "is_configured": True, **changes,  # noqa: E501
     }  # fmt: skip
 
 
@@ -110,7 +111,7 @@ class ConformBench:
     ) -> None:
         """Write the control tables as the warehouse package does."""
         run = RunRow(
-            run_id="run-1", as_of=as_of, as_of_on=as_of.date(), known_at=known_at or datetime(2100, 1, 1), org_id="00D",
+            run_id="run-1", as_of=as_of, as_of_on=as_of.date(), known_at=known_at or FAR, org_id="00D",
             record_url_base="https://org.example", corporate_currency=corporate_currency, minimum_n=20,
             conversion_days=90, reporting_timezone="UTC", fiscal_year_start_month=1, measurable_share=0.2,
         )  # fmt: skip
@@ -136,15 +137,15 @@ def utc(instant: datetime) -> datetime:
 
 def at(day: float) -> datetime:
     """`day` days after the start of January 2026."""
-    return utc(datetime(2026, 1, 1) + timedelta(days=day))
+    return utc(AS_OF - timedelta(days=30) + timedelta(days=day))
 
 
 def deal(number: int = 1, **fields: Any) -> dict[str, Any]:
     """An Opportunity row."""
     return {
         "Id": f"006{number:015d}", "IsDeleted": False, "Name": f"Deal {number}", "StageName": "Prospecting",
-        "Amount": "1000.00", "CurrencyIsoCode": "USD", "CloseDate": date(2026, 2, 15), "IsClosed": False, "IsWon": False,
-        "OwnerId": "005000000000000001", "CreatedDate": at(0), "LastModifiedDate": at(1), "SystemModstamp": at(1), **fields,
+        "Amount": "1000.00", "CurrencyIsoCode": "USD", "CloseDate": date(2026, 2, 15), "IsClosed": False, "IsWon": False,  # noqa: E501
+        "OwnerId": "005000000000000001", "CreatedDate": at(0), "LastModifiedDate": at(1), "SystemModstamp": at(1), **fields,  # noqa: E501
     }  # fmt: skip
 
 
