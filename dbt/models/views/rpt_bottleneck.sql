@@ -1,5 +1,5 @@
 with run as (
-    select as_of from {{ ref('stg_control__run') }}
+    select as_of, minimum_n from {{ ref('dim_run') }}
 ),
 
 visits as (
@@ -89,18 +89,28 @@ wins as (
     group by left_deals.sales_process, left_deals.stage_name
 ),
 
+durations as (
+    select
+        visits.sales_process,
+        visits.stage_name,
+        {{ percentile('visits.days_in_stage', 0.85) }} as closed_p85_days
+    from visits
+    cross join run
+    where visits.exit_kind not in ('open', 'deleted', 'merged') and not visits.is_start_imputed
+    group by visits.sales_process, visits.stage_name
+    having count(*) >= max(run.minimum_n)
+),
+
 aged as (
     select
         visits.sales_process,
         visits.stage_name,
         avg(case when visits.days_in_stage > durations.closed_p85_days then 1.0 else 0.0 end) as share_beyond_p85
     from visits
-    inner join {{ ref('rpt_stage_duration') }} as durations
+    inner join durations
         on
             visits.sales_process = durations.sales_process
             and visits.stage_name = durations.stage_name
-            and durations.basis = 'reported'
-            and durations.closed_p85_days is not null
     where visits.exit_kind = 'open'
     group by visits.sales_process, visits.stage_name
 ),

@@ -29,6 +29,6 @@ select
     {{ elapsed_days('verdicts.first_seen_at', 'run.as_of') }} as days_known,
     run.as_of
 from {{ ref('fct_definition_verdicts') }} as verdicts
-cross join {{ ref('stg_control__run') }} as run
+cross join {{ ref('dim_run') }} as run
 inner join {{ ref('dim_definition') }} as definitions on verdicts.definition_id = definitions.definition_id
 left join {{ ref('fct_opportunities') }} as deals on verdicts.record_id = deals.opportunity_id

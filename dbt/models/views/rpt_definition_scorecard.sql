@@ -19,4 +19,4 @@ select
     definitions.stops,
     run.as_of
 from {{ ref('dim_definition') }} as definitions
-cross join {{ ref('stg_control__run') }} as run
+cross join {{ ref('dim_run') }} as run

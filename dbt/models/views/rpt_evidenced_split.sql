@@ -1,5 +1,5 @@
 with run as (
-    select as_of from {{ ref('stg_control__run') }}
+    select as_of from {{ ref('dim_run') }}
 ),
 
 deals as (

@@ -37,6 +37,6 @@ select
     cast(coalesce(states.n_measured, 0) as bigint) as n_definitions_measured,
     cast(coalesce(states.n_not_configured, 0) as bigint) as n_definitions_not_configured,
     cast(coalesce(states.n_not_measurable, 0) as bigint) as n_definitions_not_measurable
-from {{ ref('stg_control__run') }} as run
+from {{ ref('dim_run') }} as run
 cross join deals
 cross join states

@@ -1,5 +1,5 @@
 with run as (
-    select as_of, minimum_n from {{ ref('stg_control__run') }}
+    select as_of, minimum_n from {{ ref('dim_run') }}
 ),
 
 observations as (

@@ -1,5 +1,5 @@
 with run as (
-    select as_of, as_of_on, minimum_n from {{ ref('stg_control__run') }}
+    select as_of, as_of_on, minimum_n from {{ ref('dim_run') }}
 ),
 
 open_deals as (
