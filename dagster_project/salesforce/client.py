@@ -251,9 +251,12 @@ class SalesforceClient:
 
     @property
     def _host(self) -> str:
-        url = self._login.instance_url if self._login else (
-            self.credentials.instance_url if isinstance(self.credentials, auth.AccessToken) else self.credentials.login_url
-        )  # fmt: skip
+        if self._login:
+            url = self._login.instance_url
+        elif isinstance(self.credentials, auth.AccessToken):
+            url = self.credentials.instance_url
+        else:
+            url = self.credentials.login_url
         return urlsplit(url if "//" in url else f"//{url}").hostname or "Salesforce"
 
     def _logged_in(self) -> auth.Login:
@@ -270,10 +273,10 @@ class SalesforceClient:
         from dagster_project.salesforce.http import session_for, unreachable
 
         given = self.credentials
-        is_token = isinstance(given, auth.AccessToken)
-        base = auth.checked_url(
-            given.instance_url if is_token else given.login_url, "instance URL" if is_token else "login URL"
-        )
+        if isinstance(given, auth.AccessToken):
+            base = auth.checked_url(given.instance_url, "instance URL")
+        else:
+            base = auth.checked_url(given.login_url, "login URL")
         session = session_for(base)
         try:
             login = auth.log_in(given, session, api_version=self.api_version)
