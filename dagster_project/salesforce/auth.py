@@ -208,7 +208,7 @@ def _advice(code: str) -> str:
 
 def _remedy(credentials: Credentials) -> str:
     if isinstance(credentials, ClientCredentials):
-        return "Check client id and secret, that the client credentials flow has a run-as user, and the My Domain login URL."
+        return "Check client id and secret, the client credentials flow's run-as user, and the My Domain login URL."
     if isinstance(credentials, JwtBearer):
         return "Check client id, user name, the app's certificate, and that the user is pre-authorised."
     return "Check user name, password and security token, and whether SOAP login is still allowed."

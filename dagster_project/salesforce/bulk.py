@@ -49,7 +49,8 @@ def query_all(
 ) -> JobResult | None:
     """Run `soql` as one job and stream its CSV pages into `folder`. The job is deleted however this ends.
 
-    None where the Bulk API does not serve the object. `pause(seconds)` waits, and may raise to cancel. Raises SalesforceError where the job fails, and
+    None where the Bulk API does not serve the object. `pause(seconds)` waits, and may raise to cancel.
+    Raises SalesforceError where the job fails, and
     IncompleteExtractError where pages or their stated numbers are missing.
     """
     doing = f"bulk query of {name}"

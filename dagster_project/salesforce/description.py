@@ -42,7 +42,7 @@ class ObjectDescription:
 
 @dataclass(frozen=True)
 class InventoryRow:
-    """One object (`field` None) or field: 'present', 'missing' (the org has none) or 'hidden' (this user may not see it)."""
+    """One object (`field` None) or field: 'present', 'missing' (in the org) or 'hidden' (from this user)."""
 
     object: str
     field: str | None
@@ -96,7 +96,7 @@ def readable_fields(
             raise SettingsError(
                 f"the org shows no field '{name}'.{nearest(name, description.fields)}",
                 where=where,
-                todo="Write the API name as Setup, Object Manager shows it, and grant this user read access to the field.",
+                todo="Write the API name that Setup, Object Manager shows, and let this user read the field.",
             )
         if logical_type(found.type) is None:
             raise SettingsError(

@@ -16,7 +16,7 @@ CURSORS = ("SystemModstamp", "LastModifiedDate", "CreatedDate")
 
 _STAMPS = "CreatedDate:datetime LastModifiedDate:datetime SystemModstamp:datetime"
 
-# `Field:logical type`; a trailing `?` marks what depends on editions and features of the org: where it is absent it is
+# `Field:logical type`; a trailing `?` marks what depends on the org's edition and features: where it is absent it is
 # 'missing'. Any other field exists in every org, so where describe does not list it, it is 'hidden' from this user.
 _NOTATION = {
     "Organization": "Id:id Name:text OrganizationType:text IsSandbox:bool InstanceName:text TimeZoneSidKey:text "

@@ -43,7 +43,7 @@ def _where(description: ObjectDescription, window: Window) -> str:
         raise SalesforceError(f"describe lists no field {window.cursor}.", where=description.name)
     from simple_salesforce.format import format_soql
 
-    # the field name comes from describe; only instants pass through format_soql, without milliseconds, which SOQL ignores
+    # the field name comes from describe; instants pass through format_soql, without milliseconds, which SOQL ignores
     parts = [] if window.low is None else [format_soql(f"{window.cursor} >= {{}}", window.low)]
     parts.append(format_soql(f"{window.cursor} <= {{}}", window.high))
     return f" WHERE {' AND '.join(parts)}"
