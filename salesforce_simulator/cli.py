@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     source = command.add_mutually_exclusive_group(required=True)
     source.add_argument("--demo", action="store_true", help="serve a generated company")
     source.add_argument("--export", type=Path, metavar="DIR", help="serve a folder with an <Object>.csv per object")
-    command.add_argument("--seed", type=int, default=7, help="seed of the generated company (default 7)")
+    command.add_argument(
+        "--seed", type=int, default=7, help="seed of the generated company and of random changes (default 7)"
+    )
     command.add_argument("--opportunities", type=int, default=5000, metavar="N", help="size of it (default 5000)")
     command.add_argument("--truth", type=Path, metavar="DIR", help="write what was planted in it to DIR/truth.json")
     command.add_argument(
@@ -150,6 +152,7 @@ def _serve(org: Org, faults: Faults, options: argparse.Namespace, stop: threadin
         client_id=options.client_id,
         client_secret=options.client_secret,
         control=options.control,
+        seed=options.seed,
         jwt_public_key=options.jwt_public_key and options.jwt_public_key.read_text(encoding="ascii"),
     )
     try:

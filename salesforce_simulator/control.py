@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from salesforce_simulator.errors import ApiError, InputError
 from salesforce_simulator.http_types import Request, Response, Route, route
+from salesforce_simulator.living import LivingOrg
 
 if TYPE_CHECKING:
     from salesforce_simulator.service import Service
@@ -17,6 +18,7 @@ class Control:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self.living = LivingOrg(service.org, service.auth.user_id, service.options.seed)
 
     def routes(self) -> list[Route]:
         """The endpoints of this module."""
@@ -30,6 +32,8 @@ class Control:
             route("POST", f"{base}/faults", "control", self.plan_faults, open_to_all=True),
             route("GET", f"{base}/faults", "control", self.faults, open_to_all=True),
             route("DELETE", f"{base}/faults", "control", self.clear_faults, open_to_all=True),
+            route("POST", f"{base}/changes", "control", self.change, open_to_all=True),
+            route("GET", f"{base}/truth/{{object}}", "control", self.truth, open_to_all=True),
             route("POST", f"{base}/hidden/{{object}}/{{field}}", "control", self.hide_field, open_to_all=True),
         ]
 
@@ -79,6 +83,18 @@ class Control:
         """Forgets the faults that are still planned."""
         self.service.faults.clear()
         return self.faults(request)
+
+    def change(self, request: Request) -> Response:
+        """Plays a script of changes in order; see `living.LivingOrg.play`. Stops at the first that is refused."""
+        script = request.json()
+        if not isinstance(script, list) or not all(isinstance(c, dict) for c in script):
+            raise ApiError(400, "JSON_PARSER_ERROR", "changes are a JSON list of objects")
+        return Response.of_json([self.living.play(c) for c in script])
+
+    def truth(self, request: Request) -> Response:
+        """Every record of an object as it is stored, deleted ones too."""
+        body = "[" + ",".join(self.service.org.truth(request.parts["object"])) + "]"
+        return Response(200, body.encode(), {"Content-Type": "application/json;charset=UTF-8"})
 
     def hide_field(self, request: Request) -> Response:
         """Hides a field, as field-level security does."""

@@ -284,6 +284,61 @@ class Org:
                 f for f in kind.fields if f.name.lower() != field_name.lower()
             )
 
+    def add_field(self, object_name: str, field: Field) -> None:
+        """Adds a field, empty in every record; raises ApiError where the object has one of that name."""
+        with self.lock:
+            kind = self.required_object(object_name)
+            if kind.field(field.name):
+                raise ApiError(400, "DUPLICATE_DEVELOPER_NAME", f"{kind.name} has a field {field.name}", [field.name])
+            with self.cursor() as cursor:
+                table, column = quoted(kind.name), quoted(field.name)
+                cursor.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {field.storage}")
+            self.objects[kind.name.lower()] = kind.with_fields((*kind.fields, field))
+
+    def remove_field(self, object_name: str, field_name: str) -> None:
+        """Removes a field and its values; raises ApiError where there is none."""
+        with self.lock:
+            kind, field = self._field(object_name, field_name)
+            self.hide_field(kind.name, field.name)
+            with self.cursor() as cursor:
+                cursor.execute(f"UPDATE {quoted(kind.name)} SET {quoted(field.name)} = NULL")
+
+    def retype_field(self, object_name: str, field: Field) -> None:
+        """Gives a field another type; values that do not fit become null. Raises ApiError where there is none."""
+        with self.lock:
+            kind, old = self._field(object_name, field.name)
+            table, column = quoted(kind.name), quoted(old.name)
+            parked = quoted(f"{old.name} before")
+            with self.cursor() as cursor:
+                # an indexed table takes no change of type: the values move to a new column
+                cursor.execute(f'CREATE TEMP TABLE {parked} AS SELECT "Id", {column} AS v FROM {table}')
+                cursor.execute(f"DROP INDEX {quoted('by_id_' + kind.name)}")
+                cursor.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+                cursor.execute(f"ALTER TABLE {table} ADD COLUMN {column} {field.storage}")
+                cursor.execute(
+                    f"UPDATE {table} SET {column} = try_cast(p.v AS {field.storage}) FROM {parked} AS p "
+                    f'WHERE {table}."Id" = p."Id"'
+                )
+                cursor.execute(f"DROP TABLE {parked}")
+                cursor.execute(f'CREATE UNIQUE INDEX {quoted("by_id_" + kind.name)} ON {table} ("Id")')
+            renamed = replace(field, name=old.name)
+            self.objects[kind.name.lower()] = kind.with_fields(renamed if f is old else f for f in kind.fields)
+
+    def _field(self, object_name: str, field_name: str) -> tuple[ObjectType, Field]:
+        kind = self.required_object(object_name)
+        field = kind.field(field_name)
+        if field is None or field.name in schema.SYSTEM_FIELDS:
+            raise ApiError(400, "INVALID_FIELD", f"{kind.name} has no field {field_name} to change", [field_name])
+        return kind, field
+
+    def truth(self, name: str) -> list[str]:
+        """Every record of an object, deleted ones too, as JSON text by Id, straight from the store."""
+        kind = self.required_object(name)
+        columns = ", ".join(quoted(f.name) for f in kind.fields)
+        with self.cursor() as cursor:
+            sql = f'SELECT to_json(r)::VARCHAR FROM (SELECT {columns} FROM {quoted(kind.name)} ORDER BY "Id") AS r'
+            return [row[0] for row in cursor.execute(sql).fetchall()]
+
     # filling
 
     def _register(self, name: str, table: pa.Table, types: Mapping[str, Field]) -> None:

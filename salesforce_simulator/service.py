@@ -26,7 +26,7 @@ class Options:
 
     `bulk_page_rows` is the page that Bulk 2.0 serves where the client names none; `polls_in_progress` says how often a
     job is seen InProgress at least; `jwt_public_key` (PEM) checks the JWT bearer grant; the daily limits are those of
-    `/limits`.
+    `/limits`. `seed` draws the random changes of a living org.
     """
 
     client_id: str = "3MVG9leanSimulatorClient"
@@ -37,6 +37,7 @@ class Options:
     refresh_token: str = "5Aep861SimulatorRefreshToken0123456789"  # noqa: S105
     jwt_public_key: str | None = None
     control: bool = False
+    seed: int = 7
     bulk_page_rows: int = 50_000
     polls_in_progress: int = 1
     daily_api_requests: int = 100_000

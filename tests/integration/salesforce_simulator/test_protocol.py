@@ -202,3 +202,15 @@ def test_control_steers_rows_clock_fields_and_counts(service: Service, http: req
     assert http.delete("/simulator/rows/Account/001000000000007").json() == {"rows": 1}
     assert http.get(f"{DATA}/query", params={"q": "SELECT COUNT() FROM Account"}).json()["totalSize"] == 1
     assert http.get("/simulator/requests").json() == {"rest_query": 3}
+
+
+def test_a_script_and_random_changes_can_be_played_and_read_back(http: requests.Session) -> None:
+    script = [
+        {"change": "update", "object": "Account", "id": "001000000000001", "values": {"Name": "Scripted"}},
+        {"change": "random", "count": 5},
+    ]
+    _, played = http.post("/simulator/changes", json=script).json()
+    assert len(played) == 5
+    assert [r["Name"] for r in http.get("/simulator/truth/Account").json()] == ["Scripted"]
+    refused = http.post("/simulator/changes", json=[{"change": "earthquake"}])
+    assert refused.json()[0]["errorCode"] == "INVALID_CHANGE"
