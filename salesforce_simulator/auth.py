@@ -8,6 +8,7 @@ import hmac
 import secrets
 import threading
 import time
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -35,7 +36,7 @@ class Auth:
     def __init__(self, org: Org, options: Options) -> None:
         self.org, self.options = org, options
         self.user_id = self._user_id()
-        self._sessions: set[str] = set()
+        self._sessions: dict[str, datetime] = {}
         self._lock = threading.Lock()
         self.base_url = "http://127.0.0.1"
 
@@ -80,7 +81,7 @@ class Auth:
         with self._lock:
             if token not in self._sessions:
                 raise OAuthError("invalid_token", "token not found")
-            self._sessions.discard(token)
+            del self._sessions[token]
         return Response(200)
 
     def user_info(self, request: Request) -> Response:
@@ -132,7 +133,7 @@ class Auth:
         """A new session id, long as the service's are."""
         token = f"{self.org.organization_id()[:15]}!AQ{secrets.token_urlsafe(70)}"
         with self._lock:
-            self._sessions.add(token)
+            self._sessions[token] = self.org.now
         return token
 
     def expire_all(self) -> None:
@@ -143,9 +144,14 @@ class Auth:
     def user_of(self, authorization: str) -> str:
         """The user behind an Authorization header; raises 401 INVALID_SESSION_ID where there is no session."""
         scheme, _, token = authorization.strip().rpartition(" ")
-        if scheme.lower() not in ("bearer", "oauth", "") or token not in self._sessions:
+        opened = self._sessions.get(token)
+        if scheme.lower() not in ("bearer", "oauth", "") or opened is None or self._too_old(opened):
             raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
         return self.user_id
+
+    def _too_old(self, opened: datetime) -> bool:
+        minutes = self.options.session_minutes
+        return minutes is not None and self.org.now - opened > timedelta(minutes=minutes)
 
     def _grant(self) -> dict[str, str]:
         return {

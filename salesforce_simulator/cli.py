@@ -75,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
         help="PEM certificate or public key that JWT logins are checked by",
     )
     command.add_argument(
+        "--session-minutes",
+        type=int,
+        metavar="N",
+        help="sessions end N minutes after login by the org's clock (default: never)",
+    )
+    command.add_argument("--api-bursts", type=int, metavar="N", help="name this allowance in Sforce-Limit-Info too")
+    command.add_argument(
         "--faults",
         type=Path,
         metavar="FILE",
@@ -153,6 +160,8 @@ def _serve(org: Org, faults: Faults, options: argparse.Namespace, stop: threadin
         client_secret=options.client_secret,
         control=options.control,
         seed=options.seed,
+        session_minutes=options.session_minutes,
+        api_bursts=options.api_bursts,
         jwt_public_key=options.jwt_public_key and options.jwt_public_key.read_text(encoding="ascii"),
     )
     try:

@@ -15,7 +15,8 @@ import pyarrow.csv
 
 from salesforce_simulator import schema
 from salesforce_simulator.errors import InputError
-from salesforce_simulator.org import STAGE_PICKLIST, Org, quoted, read_sql
+from salesforce_simulator.field_values import read_sql
+from salesforce_simulator.org import STAGE_PICKLIST, Org, quoted
 from salesforce_simulator.schema import Field
 
 #: Optional file that types fields which are not standard: Object, Field, Type, Arguments (as in standard_objects).

@@ -33,10 +33,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _serve(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        if length > _MAX_BODY:
+        stated = self.headers.get("Content-Length") or "0"
+        length = int(stated) if stated.isdecimal() else -1
+        if not 0 <= length <= _MAX_BODY:
             self.close_connection = True
-            self._write(Response(413))
+            self._write(Response(413 if length > 0 else 400))
             return
         url = urlsplit(self.path)
         request = Request(

@@ -26,7 +26,8 @@ class Options:
 
     `bulk_page_rows` is the page that Bulk 2.0 serves where the client names none; `polls_in_progress` says how often a
     job is seen InProgress at least; `jwt_public_key` (PEM) checks the JWT bearer grant; the daily limits are those of
-    `/limits`. `seed` draws the random changes of a living org.
+    `/limits`. `seed` draws the random changes of a living org. Sessions end `session_minutes` after their login by the
+    org's clock, or never; `api_bursts` adds that allowance to Sforce-Limit-Info.
     """
 
     client_id: str = "3MVG9leanSimulatorClient"
@@ -36,6 +37,8 @@ class Options:
     security_token: str = "simulatorSecurityToken"  # noqa: S105
     refresh_token: str = "5Aep861SimulatorRefreshToken0123456789"  # noqa: S105
     jwt_public_key: str | None = None
+    session_minutes: int | None = None
+    api_bursts: int | None = None
     control: bool = False
     seed: int = 7
     bulk_page_rows: int = 50_000
@@ -92,6 +95,8 @@ class Service:
             response = Response.of_json(body, request.pretty, error.status)
         if request.kind and not request.kind.startswith(("control", "token")):
             usage = f"api-usage={self.used}/{self.options.daily_api_requests}"
+            if self.options.api_bursts is not None:
+                usage += f"; api-bursts=1/{self.options.api_bursts}"
             response.headers.setdefault("Sforce-Limit-Info", usage)
         return response
 

@@ -290,6 +290,8 @@ Opportunity | 006 | Opportunity | Opportunities
   LastActivityDate date readonly
   PushCount int readonly
   LastStageChangeDate datetime readonly
+  LastViewedDate datetime readonly
+  LastReferencedDate datetime readonly
   FiscalQuarter int readonly
   FiscalYear int readonly
   Fiscal string(6) readonly

@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -131,3 +132,14 @@ def test_jwt_bearer_without_a_registered_key_is_refused(service: Service, key: r
     form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": _assertion(key, {})}
     refused = requests.post(f"{service.base_url}/services/oauth2/token", data=form, timeout=20)
     assert refused.json()["error"] == "invalid_grant"
+
+
+def test_sessions_end_by_the_orgs_clock_where_asked_for(make_org: Callable[[], Org]) -> None:
+    with serve(make_org(), options=Options(session_minutes=120, control=True, api_bursts=750)) as service:
+        token = service.auth.open_session()
+        assert _works(service, token)
+        service.org.set_now(service.org.now + timedelta(minutes=121))
+        assert not _works(service, token)
+        headers = {"Authorization": f"Bearer {service.auth.open_session()}"}
+        found = requests.get(service.base_url + LIMITS, headers=headers, timeout=20)
+        assert found.headers["Sforce-Limit-Info"] == "api-usage=3/100000; api-bursts=1/750"
