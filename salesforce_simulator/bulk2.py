@@ -79,7 +79,7 @@ class Bulk2:
             raise ApiError(400, "INVALIDJOB", f"Unable to find operation: {operation}")
         if body.get("contentType", "CSV") != "CSV":
             raise ApiError(400, "INVALIDJOB", f"Unsupported content type: {body.get('contentType')}")
-        delimiter, line_ending = body.get("columnDelimiter", "COMMA"), body.get("lineEnding", "LF")
+        delimiter, line_ending = str(body.get("columnDelimiter", "COMMA")), str(body.get("lineEnding", "LF"))
         if delimiter not in DELIMITERS or line_ending not in LINE_ENDINGS:
             raise ApiError(400, "INVALIDJOB", f"Invalid columnDelimiter or lineEnding: {delimiter}, {line_ending}")
         text = body.get("query")

@@ -54,6 +54,8 @@ def value_of(kind: Field, value: object) -> object:
     if value is None or value == "":
         return None
     try:
+        if isinstance(value, (dict, list)):
+            raise TypeError(value)
         if kind.type == "datetime":
             return parse_instant(value)
         if kind.type in schema.ID_TYPES:

@@ -140,7 +140,8 @@ class Records:
         kind = self.org.required_object(request.parts["object"])
         if request.method == "POST":
             body = request.json_object()
-            wanted, fields = [str(i) for i in body.get("ids", [])], [str(f) for f in body.get("fields", [])]
+            listed = [v if isinstance(v, list) else [] for v in (body.get("ids"), body.get("fields"))]
+            wanted, fields = ([str(v) for v in values] for values in listed)
         else:
             wanted = [i for i in request.query.get("ids", "").split(",") if i]
             fields = [f for f in request.query.get("fields", "").split(",") if f]

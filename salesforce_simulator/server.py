@@ -35,9 +35,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         stated = self.headers.get("Content-Length") or "0"
         length = int(stated) if stated.isdecimal() else -1
-        if not 0 <= length <= _MAX_BODY:
+        chunked = "Transfer-Encoding" in self.headers
+        if chunked or not 0 <= length <= _MAX_BODY:
+            # what follows on this connection cannot be told apart any more
             self.close_connection = True
-            self._write(Response(413 if length > 0 else 400))
+            self._write(Response(411 if chunked else 413 if length > 0 else 400))
             return
         url = urlsplit(self.path)
         request = Request(
