@@ -41,6 +41,20 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
+    return int(text)
+
+
+def _from_zero(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _from_one(text: str) -> int:
+    return _whole(text, 1)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m salesforce_simulator",
@@ -56,16 +70,16 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--demo", action="store_true", help="serve a generated company")
     source.add_argument("--export", type=Path, metavar="DIR", help="serve a folder with an <Object>.csv per object")
     command.add_argument(
-        "--seed", type=int, default=7, help="seed of the generated company and of random changes (default 7)"
+        "--seed", type=_from_zero, default=7, help="seed of the generated company and of random changes (default 7)"
     )
-    command.add_argument("--opportunities", type=int, default=5000, metavar="N", help="size of it (default 5000)")
+    command.add_argument("--opportunities", type=_from_one, default=5000, metavar="N", help="size of it (default 5000)")
     command.add_argument("--truth", type=Path, metavar="DIR", help="write what was planted in it to DIR/truth.json")
     command.add_argument(
         "--now", type=_moment, metavar="ISO",
         help="the org's clock, which stands still (default: 2026-07-01 for --demo, else just after the newest record)",
     )  # fmt: skip
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    command.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    command.add_argument("--port", type=_from_zero, default=0, help="port to listen on (default: a free one)")
     command.add_argument("--client-id", default=Options.client_id, metavar="ID", help="consumer key that may log in")
     command.add_argument("--client-secret", default=Options.client_secret, metavar="SECRET", help="its secret")
     command.add_argument(
@@ -76,11 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--session-minutes",
-        type=int,
+        type=_from_one,
         metavar="N",
         help="sessions end N minutes after login by the org's clock (default: never)",
     )
-    command.add_argument("--api-bursts", type=int, metavar="N", help="name this allowance in Sforce-Limit-Info too")
+    command.add_argument("--api-bursts", type=_from_one, metavar="N", help="name this allowance in Sforce-Limit-Info too")
     command.add_argument(
         "--faults",
         type=Path,

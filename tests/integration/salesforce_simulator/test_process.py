@@ -54,3 +54,34 @@ def test_a_signal_ends_it_quietly_and_what_was_filled_in_is_on_standard_error(ex
 def test_one_that_cannot_start_says_so(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="exit code 2"), running_simulator(["--export", str(tmp_path / "nowhere")]):
         pass
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--demo", "--opportunities", "-5"],
+        ["--demo", "--opportunities", "0"],
+        ["--demo", "--seed", "x"],
+        ["--demo", "--now", "soon"],
+        ["--demo", "--export", "x"],
+        ["--demo", "--faults", "nowhere.json"],
+        ["--demo", "--jwt-public-key", "nowhere.pem"],
+        [],
+    ],
+)
+def test_options_that_cannot_be_used_end_it_with_a_word_and_no_traceback(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "salesforce_simulator", "serve", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_address_that_is_taken_is_named(export: Path) -> None:
+    with running_simulator(["--export", str(export)]) as first:
+        port = first["url"].rpartition(":")[2]
+        command = [sys.executable, "-m", "salesforce_simulator", "serve", "--export", str(export), "--port", port]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert f"127.0.0.1:{port}: cannot listen there" in ended.stderr
