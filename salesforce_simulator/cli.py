@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="sessions end N minutes after login by the org's clock (default: never)",
     )
-    command.add_argument("--api-bursts", type=_from_one, metavar="N", help="name this allowance in Sforce-Limit-Info too")
+    command.add_argument("--api-bursts", type=_from_one, metavar="N", help="name this in Sforce-Limit-Info too")
     command.add_argument(
         "--faults",
         type=Path,
