@@ -38,7 +38,9 @@ class _Instant(click.ParamType):
 
 
 _HOME = click.option(
-    "--home", type=click.Path(path_type=Path, file_okay=False), help="Folder of the org's files (default: LEANFUNNEL_HOME or ./data)."
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the org's files (default: LEANFUNNEL_HOME or ./data).",
 )
 
 
@@ -52,7 +54,13 @@ def leanfunnel(context: click.Context, debug: bool) -> None:
 
 
 @leanfunnel.command()
-@click.option("--home", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Folder of the demo.")
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("demo"),
+    show_default=True,
+    help="Folder of the demo.",
+)
 @click.option("--seed", type=int, default=7, show_default=True, help="Another company for another number.")
 @click.option("--opportunities", type=click.IntRange(200, 200_000), default=5000, show_default=True, help="Its size.")
 @click.option("--fresh", is_flag=True, help="Delete the demo's folder first.")
@@ -80,7 +88,9 @@ def init(home: Path | None, force: bool) -> None:
         click.echo(f"wrote  {path}  ({what})")
     for path, why in proposed.kept:
         click.echo(f"kept   {path}  ({why})")
-    click.echo("Next: look the stage map over, then `leanfunnel run`; set a definition to `mode: enforce` once it is agreed.")
+    click.echo(
+        "Next: look the stage map over, then `leanfunnel run`; set a definition to `mode: enforce` once it is agreed."
+    )
 
 
 @leanfunnel.command()
@@ -89,14 +99,17 @@ def init(home: Path | None, force: bool) -> None:
 @click.option("--known-at", type=_Instant(), help="With --as-of: only what had been extracted by then.")
 @click.option("--from-landing", is_flag=True, help="Rebuild from the landing log; no call to Salesforce.")
 @click.option("--rebuild", is_flag=True, help="Skip nothing, even if nothing changed.")
-def run(home: Path | None, as_of: datetime | None, known_at: datetime | None, from_landing: bool, rebuild: bool) -> None:
+def run(
+    home: Path | None, as_of: datetime | None, known_at: datetime | None, from_landing: bool, rebuild: bool
+) -> None:
     """Extract, conform, audit, measure, publish. Skips what has not changed, and says so."""
     from dagster_project import pipeline
 
     settings = _settings(home)
     with _progress() as progress:
         outcome = pipeline.run(
-            settings.request(as_of=as_of, known_at=known_at, from_landing=from_landing, rebuild=rebuild), progress=progress
+            settings.request(as_of=as_of, known_at=known_at, from_landing=from_landing, rebuild=rebuild),
+            progress=progress,
         )
     _tell_run(outcome)
 
@@ -187,7 +200,9 @@ def _home(home: Path | None) -> Path:
     current = _settings(home).home.current
     if not current.exists():
         raise SettingsError(
-            "nothing is published yet.", where=str(current), todo="Run `leanfunnel run` (or `leanfunnel demo`, then --home demo)."
+            "nothing is published yet.",
+            where=str(current),
+            todo="Run `leanfunnel run` (or `leanfunnel demo`, then --home demo).",
         )
     return current
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from dagster_project.errors import SettingsError, nearest
 from dagster_project.home import Home
+from dagster_project.pipeline import Request
 from dagster_project.salesforce import auth
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -96,6 +98,35 @@ class Settings(BaseModel):
     def dbt_project(self) -> Path:
         """The dbt project shipped beside the package."""
         return REPOSITORY / "dbt"
+
+    def request(
+        self,
+        *,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+        from_landing: bool = False,
+        rebuild: bool = False,
+    ) -> Request:
+        """What a run in this home is asked to do. The login is looked at only when a step needs it."""
+        options = self.options
+        return Request(
+            home=self.home,
+            dbt_project=self.dbt_project,
+            definitions=self.definitions,
+            shipped_definitions=REPOSITORY / "expectations",
+            credentials=self.credentials,
+            as_of=as_of,
+            known_at=known_at,
+            from_landing=from_landing,
+            rebuild=rebuild,
+            reporting_timezone=options.reporting_timezone,
+            minimum_n=options.minimum_n,
+            conversion_days=options.conversion_days,
+            measurable_share=options.measurable_share,
+            extra_fields={name: tuple(fields) for name, fields in options.extra_fields.items()},
+            keep_publications=options.keep_publications,
+            api_version=self.login.api_version,
+        )
 
     def credentials(self) -> auth.Credentials:
         """The login for the Salesforce client. Raises SettingsError, naming what is missing."""

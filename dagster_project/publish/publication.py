@@ -137,7 +137,11 @@ def _point(current: Path, name: str) -> None:
 
 def _prune(published: Path, keep: int) -> None:
     kept = (published / "current").resolve()
-    folders = [path for path in published.iterdir() if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")]
+    folders = [
+        path
+        for path in published.iterdir()
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+    ]
     folders.sort(key=lambda path: (path / "manifest.json").stat().st_mtime, reverse=True)
     for folder in [path for path in folders if path != kept][keep - 1 :]:
         shutil.rmtree(folder)

@@ -47,6 +47,8 @@ def translate(error: Exception, path: Path) -> WarehouseError:
         )
     if "not a valid DuckDB database" in text or "Corrupt" in text:
         return WarehouseError(
-            "is not a readable DuckDB file.", where=str(path), todo="Delete it; the next run rebuilds it from the landing."
+            "is not a readable DuckDB file.",
+            where=str(path),
+            todo="Delete it; the next run rebuilds it from the landing.",
         )
     return WarehouseError(text.splitlines()[0] if text else type(error).__name__, where=str(path))

@@ -67,7 +67,9 @@ class DbtBuild:
         first = failed[0]
         message = " ".join((first.message or "").split())[:300]
         if any(sign in message for sign in ("No space left", "File too large")):
-            return WarehouseError("the disk is full.", where=str(self._home.warehouse), todo="Free some space and run again.")
+            return WarehouseError(
+                "the disk is full.", where=str(self._home.warehouse), todo="Free some space and run again."
+            )
         more = f" ({len(failed) - 1} more failed)" if len(failed) > 1 else ""
         kind = "test" if first.node.resource_type == "test" else "model"
         return WarehouseError(f"the {kind} {first.node.name} failed{more}: {message}", where="dbt", todo=f"See {log}.")

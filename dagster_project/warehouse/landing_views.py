@@ -56,7 +56,9 @@ def create_landing_views(
             origin = f"FROM read_parquet([{files}], union_by_name = true)"
         else:
             origin = "WHERE false"
-        connection.execute(f"CREATE OR REPLACE VIEW landing.{_identifier(view_name(name))} AS SELECT\n    {selected}\n{origin}")
+        connection.execute(
+            f"CREATE OR REPLACE VIEW landing.{_identifier(view_name(name))} AS SELECT\n    {selected}\n{origin}"
+        )
 
 
 def _column(name: str, kind: str, source: LandedFiles) -> str:

@@ -157,7 +157,9 @@ def read(path: Path) -> list[MappedStage]:
         raise SettingsError("cannot be read as UTF-8 text.", where=str(path)) from error
     rows = list(csv.reader(io.StringIO(text)))
     if not rows or tuple(cell.strip() for cell in rows[0]) != _COLUMNS:
-        raise SettingsError("the header is not the stage map's.", where=f"{path}, line 1", todo=f"Write: {','.join(_COLUMNS)}")
+        raise SettingsError(
+            "the header is not the stage map's.", where=f"{path}, line 1", todo=f"Write: {','.join(_COLUMNS)}"
+        )
     stages: list[MappedStage] = []
     taken: dict[tuple[str, object], int] = {}
     for line, row in enumerate(rows[1:], start=2):
@@ -182,21 +184,29 @@ def read(path: Path) -> list[MappedStage]:
 
 def _parse(row: Sequence[str], where: str) -> MappedStage:
     if len(row) != len(_COLUMNS):
-        raise SettingsError(f"has {len(row)} cells, not {len(_COLUMNS)}.", where=where, todo=f"Columns: {','.join(_COLUMNS)}")
+        raise SettingsError(
+            f"has {len(row)} cells, not {len(_COLUMNS)}.", where=where, todo=f"Columns: {','.join(_COLUMNS)}"
+        )
     process, name, order, step, location, *flags = (cell.strip() for cell in row)
     if not process or not name:
         raise SettingsError("sales_process and stage_name must not be empty.", where=where)
     if not order.isdigit() or int(order) < 1:
         raise SettingsError(f"stage_order '{order}' is not a whole number from 1.", where=where)
     if step not in STEP_RANKS:
-        raise SettingsError(f"unknown step '{step}'.{nearest(step, STEP_RANKS)}", where=where, todo=f"Known: {', '.join(STEP_RANKS)}.")
+        raise SettingsError(
+            f"unknown step '{step}'.{nearest(step, STEP_RANKS)}", where=where, todo=f"Known: {', '.join(STEP_RANKS)}."
+        )
     known = sorted(set(LOCATIONS.values()))
     if location not in known:
-        raise SettingsError(f"unknown location '{location}'.{nearest(location, known)}", where=where, todo=f"Known: {', '.join(known)}.")
+        raise SettingsError(
+            f"unknown location '{location}'.{nearest(location, known)}", where=where, todo=f"Known: {', '.join(known)}."
+        )
     truth = {"true": True, "false": False}
     if any(flag.lower() not in truth for flag in flags):
         raise SettingsError("is_closed, is_won and is_active are true or false.", where=where)
     closed, won, active = (truth[flag.lower()] for flag in flags)
     if closed != (step in ("won", "lost")) or won != (step == "won"):
-        raise SettingsError(f"step '{step}' does not fit is_closed={closed}, is_won={won}.", where=where, todo="Mend one of them.")
+        raise SettingsError(
+            f"step '{step}' does not fit is_closed={closed}, is_won={won}.", where=where, todo="Mend one of them."
+        )
     return MappedStage(process, name, int(order), step, location, closed, won, active)

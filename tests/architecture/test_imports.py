@@ -29,7 +29,18 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "jobs": ({"assets"}, {"dagster"}),
     "definitions": ({"settings", "assets", "jobs", "resources"}, {"dagster"}),
     "cli": (
-        {"settings", "pipeline", "report", "demo_run", "doctor", "contracts", "warehouse", "publish", "salesforce", "landing"},
+        {
+            "settings",
+            "pipeline",
+            "report",
+            "demo_run",
+            "doctor",
+            "contracts",
+            "warehouse",
+            "publish",
+            "salesforce",
+            "landing",
+        },
         set(),
     ),
     "demo_run": ({"pipeline", "settings"}, set()),
@@ -78,7 +89,9 @@ def test_each_module_imports_only_what_its_layer_may(path: Path) -> None:
 
 @pytest.mark.parametrize("path", _modules(ROOT / "salesforce_simulator"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_simulator_knows_nothing_of_the_project(path: Path) -> None:
-    wrong = [f"line {line}: {name}" for name, line in _imports(path) if name.split(".")[0] in {"dagster_project", *HEAVY}]
+    wrong = [
+        f"line {line}: {name}" for name, line in _imports(path) if name.split(".")[0] in {"dagster_project", *HEAVY}
+    ]
     assert not wrong, wrong
 
 

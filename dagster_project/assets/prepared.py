@@ -1,0 +1,43 @@
+"""What a run is told, as assets: as_of, the stage map and the definitions become tables before dbt reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dagster import AssetExecutionContext, AssetsDefinition, AssetSpec, MaterializeResult, multi_asset
+
+from dagster_project import pipeline
+from dagster_project.resources import WAREHOUSE_POOL, AsOf, LeanfunnelResource
+
+CONTROL_TABLES = ("run", "stage_map", "definition", "field_inventory")
+
+
+def build_prepared() -> AssetsDefinition:
+    """The control tables: key ["control", <table>], after everything has landed."""
+    landed = [["salesforce", name] for name in pipeline.object_names()]
+    specs = [
+        AssetSpec(key=["control", table], deps=landed, group_name="conform", kinds={"duckdb"},
+                  description=f"`control.{table}`: what this run is told, read by dbt instead of a clock or a variable.")
+        for table in CONTROL_TABLES
+    ]  # fmt: skip
+
+    @multi_asset(name="prepared", specs=specs, pool=WAREHOUSE_POOL)
+    def prepared(
+        context: AssetExecutionContext, config: AsOf, leanfunnel: LeanfunnelResource
+    ) -> Iterator[MaterializeResult]:
+        as_of, known_at = config.instants()
+        request = leanfunnel.request(as_of, known_at)
+        with pipeline.writing(request.home, wait_seconds=3600):
+            plan, proposed = pipeline.make_plan(request, None, skip_unchanged=False)
+            if plan.is_replay:
+                raise pipeline.replay_refused(plan)
+            pipeline.prepare(request, plan)
+        if proposed:
+            context.log.warning("no stage map yet: proposed %s; look it over", proposed)
+        for table in CONTROL_TABLES:
+            yield MaterializeResult(
+                asset_key=["control", table],
+                metadata={"as_of": plan.as_of.isoformat(), "publication_id": plan.publication_id},
+            )
+
+    return prepared

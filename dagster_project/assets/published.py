@@ -1,0 +1,37 @@
+"""Step 5 as an asset: the finished mart becomes a publication and the pointer moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MaterializeResult, MetadataValue, asset
+
+from dagster_project import pipeline
+from dagster_project.resources import WAREHOUSE_POOL, LeanfunnelResource
+
+
+def build_published(marts: Sequence[AssetKey]) -> AssetsDefinition:
+    """Key ["published", "mart"], after every mart and view."""
+
+    @asset(
+        key=["published", "mart"],
+        deps=marts,
+        group_name="publish",
+        kinds={"duckdb", "parquet"},
+        pool=WAREHOUSE_POOL,
+        description="published/current: what BI tools and people read. One pointer, swapped when all before it held.",
+    )
+    def published(context: AssetExecutionContext, leanfunnel: LeanfunnelResource) -> MaterializeResult:
+        request = leanfunnel.request()
+        with pipeline.writing(request.home, wait_seconds=3600):
+            manifest = pipeline.publish(request, pipeline.read_plan(request.home))
+        return MaterializeResult(
+            metadata={
+                "publication_id": manifest.publication_id,
+                "as_of": manifest.as_of,
+                "path": MetadataValue.path(str(request.home.current / "leanfunnel.duckdb")),
+                "tables": MetadataValue.json({name: table.rows for name, table in manifest.tables.items()}),
+            }
+        )
+
+    return published

@@ -1,0 +1,47 @@
+"""Everything that Dagster loads: one asset graph from the Salesforce objects to the published views.
+
+`build_defs(**overrides)` lets tests and deployments swap resources; `defs` is what `dagster dev` finds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster import AssetKey, AssetsDefinition, Definitions
+
+from dagster_project import settings
+from dagster_project.assets.contracts import build_contracts
+from dagster_project.assets.landed import build_landed
+from dagster_project.assets.prepared import build_prepared
+from dagster_project.assets.published import build_published
+from dagster_project.assets.transformed import build_transformed
+from dagster_project.jobs import daily_schedule, full_path
+from dagster_project.resources import LeanfunnelResource, dbt_resource, prepared_manifest, shipped_definitions
+
+
+def build_defs(loaded: settings.Settings | None = None, **overrides: Any) -> Definitions:
+    """Assets, checks, the job and its schedule. `overrides` replace resources by name. Raises SettingsError."""
+    loaded = loaded or settings.load()
+    manifest = prepared_manifest(loaded)
+    conformed, measured = build_transformed(manifest, "conform"), build_transformed(manifest, "measure")
+    resources = {"leanfunnel": LeanfunnelResource(home=str(loaded.home.root)), "dbt": dbt_resource(loaded), **overrides}
+    return Definitions(
+        assets=[
+            build_landed(),
+            build_prepared(),
+            conformed,
+            build_contracts(shipped_definitions(loaded), _keys(conformed, prefix="int_audit__")),
+            measured,
+            build_published(_keys(measured)),
+        ],
+        jobs=[full_path],
+        schedules=[daily_schedule(loaded.options.reporting_timezone or "UTC")],
+        resources=resources,
+    )
+
+
+def _keys(assets: AssetsDefinition, prefix: str = "") -> list[AssetKey]:
+    return sorted(key for key in assets.keys if key.path[-1].startswith(prefix))
+
+
+defs = build_defs()

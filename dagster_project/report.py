@@ -1,0 +1,156 @@
+"""What people read in a terminal: the summary, the worklist, any published view. Reads only what was published."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from dagster_project.errors import SettingsError, nearest
+from dagster_project.publish.publication import PublishError, read_manifest
+
+# a cell that a spreadsheet would run as a formula is prefixed with an apostrophe (OWASP, CSV injection)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_TABLE_ROWS = 40
+
+
+@contextmanager
+def open_mart(publication: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published mart, read-only, with schema `mart` first. Raises PublishError."""
+    path = publication / "leanfunnel.duckdb"
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        raise PublishError("cannot be opened.", where=str(path), todo="Run `leanfunnel run --rebuild`.") from error
+    try:
+        connection.execute("SET schema = 'mart'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def print_view(publication: Path, view: str | None, *, output: str, limit: int | None) -> None:
+    """A published table as a table, JSON or CSV; without a name, the list of them. Raises SettingsError for an unknown one."""
+    with open_mart(publication) as mart:
+        names = [
+            row[0]
+            for row in mart.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'mart' ORDER BY 1"
+            ).fetchall()
+        ]
+        if view is None:
+            rows = mart.execute(
+                "SELECT table_name, estimated_size, coalesce(comment, '') FROM duckdb_tables() WHERE schema_name = 'mart' ORDER BY table_name LIKE 'rpt%' DESC, 1"
+            ).fetchall()
+            _write(["view", "rows", "what"], [(n, r, _first_line(c)) for n, r, c in rows], output)
+            return
+        if view not in names:
+            raise SettingsError(
+                f"there is no view '{view}'.{nearest(view, names)}",
+                where=str(publication),
+                todo="`leanfunnel show` lists them.",
+            )
+        _write(*_query(mart, f'SELECT * FROM "{view}"', limit, output), output)
+
+
+def print_breaches(publication: Path, *, output: str, rule: str | None, owner: str | None, limit: int | None) -> None:
+    """Failed definition checks, largest amount first: record, what was seen, what is owed, who, the fix."""
+    where, parameters = [], []
+    if rule:
+        where.append("(definition_id = ? OR CAST(rule_number AS VARCHAR) = ?)")
+        parameters += [rule.upper(), rule.upper().lstrip("R").lstrip("0")]
+    if owner:
+        where.append("owner_name = ?")
+        parameters.append(owner)
+    condition = f"WHERE {' AND '.join(where)}" if where else ""
+    columns = (
+        "*" if output != "table"
+        else "definition_id AS rule, record_name, owner_name AS owner, stage_name AS stage, amount_corporate AS amount, "
+        "observed_value AS observed, threshold AS owed, fix, record_url AS link"
+    )  # fmt: skip
+    query = f"SELECT {columns} FROM rpt_definition_breaches {condition} ORDER BY amount_corporate DESC NULLS LAST, record_id, definition_id"
+    with open_mart(publication) as mart:
+        _write(*_query(mart, query, limit, output, parameters), output)
+
+
+def _query(
+    mart: duckdb.DuckDBPyConnection, query: str, limit: int | None, output: str, parameters: Sequence[Any] = ()
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    if limit is None and output == "table":
+        limit = _TABLE_ROWS
+    cursor = mart.execute(query, list(parameters))
+    names = [column[0] for column in cursor.description or []]
+    rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
+    if limit is not None and len(rows) > limit:
+        rows = rows[:limit]
+        if output == "table":
+            sys.stderr.write(f"the first {limit} rows; --limit N shows more, --format csv all\n")
+    return names, rows
+
+
+def _write(names: list[str], rows: Sequence[Sequence[Any]], output: str) -> None:
+    if output == "json":
+        json.dump([dict(zip(names, map(_plain, row), strict=True)) for row in rows], sys.stdout, indent=1)
+        sys.stdout.write("\n")
+    elif output == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([[_cell(_plain(value)) for value in row] for row in rows])
+    else:
+        _console().print(_table(names, rows))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    # a pipe has no width: wide enough that no cell is folded
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    for at, name in enumerate(names):
+        numeric = any(isinstance(row[at], int | float | Decimal) and not isinstance(row[at], bool) for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row))
+    return table
+
+
+def _shown(value: Any) -> str:
+    from rich.markup import escape
+
+    if value is None:
+        return "·"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float | Decimal):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}".rstrip("0").rstrip(".")
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M") if value.time() != datetime.min.time() else value.strftime("%Y-%m-%d")
+    return escape(str(value))
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0][:100]
