@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from dagster_project import pipeline, settings
 from dagster_project.errors import LeanfunnelError
 
 _MARKER = ".leanfunnel-demo"
+_PORT = 8742
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,13 @@ class DemoOrg:
 
 
 @contextmanager
-def demo_org(*, seed: int, opportunities: int, port: int = 0) -> Iterator[DemoOrg]:
-    """The simulated org, up until the block ends. Raises LeanfunnelError where it does not come up."""
+def demo_org(*, seed: int, opportunities: int) -> Iterator[DemoOrg]:
+    """The simulated org, up until the block ends. Raises LeanfunnelError where it does not come up.
+
+    It listens on the same port each time, if that is free: its address is part of every record's link, and a new one
+    would make the mart another.
+    """
+    port = _PORT if _is_free(_PORT) else 0
     command = [
         sys.executable, "-m", "salesforce_simulator", "serve", "--demo", "--seed", str(seed),
         "--opportunities", str(opportunities), "--port", str(port),
@@ -92,3 +99,13 @@ def run_demo(
     with demo_org(seed=seed, opportunities=opportunities) as org:
         loaded = settings.load(home, environment=org.environment, dotenv=Path("/dev/null"))
         return pipeline.run(loaded.request(), progress=progress)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -154,3 +154,103 @@ def _shown(value: Any) -> str:
 
 def _first_line(text: str) -> str:
     return text.strip().split("\n", 1)[0][:100]
+
+
+def print_summary(publication: Path) -> None:
+    """What a manager reads first: the constraint, the conversion by stage, the deals that need a hand, the definitions."""
+    console = _console()
+    manifest = read_manifest(publication)
+    with open_mart(publication) as mart:
+        run = _record(mart, "SELECT * FROM rpt_run")
+        console.print(
+            f"\n[bold]As of {_shown(run['as_of'])} UTC[/bold]   {run['n_open']:,} open deals, {run['n_won']:,} won, "
+            f"{run['n_lost']:,} lost; {run['n_set_aside']:,} set aside because they contradict themselves"
+        )
+        console.print("\n[bold]Where is the constraint?[/bold]")
+        for line in _constraint_lines(mart):
+            console.print(f"  {line}")
+        console.print(
+            _table(
+                ["process", "stage", "entered", "moved on", "95 % interval", "with evidence", "95 % interval ", "n"],
+                mart.execute(_CONVERSION).fetchall(),
+                title=f"Conversion: of first entries, the share that moved on within {run['conversion_days']} days",
+            )
+        )
+        console.print(
+            _table(
+                ["deal", "owner", "stage", "days there", "amount", "why"],
+                mart.execute(_NEEDS_A_HAND).fetchall(),
+                title="Deals that need a hand first",
+            )
+        )
+        console.print(
+            _table(
+                ["rule", "what was agreed", "kind", "met", "needs a look", "unknown", "state"],
+                mart.execute(_SCORECARD).fetchall(),
+                title="What needs a look, by definition",
+            )
+        )
+    assert manifest is not None
+    console.print(f"The mart: {publication / 'leanfunnel.duckdb'} (schema mart), Parquet beside it", soft_wrap=True)
+    home = publication.parent.parent
+    console.print(f"Next: leanfunnel breaches --home {home} · leanfunnel show --home {home}", soft_wrap=True)
+
+
+_CONVERSION = """
+SELECT reported.sales_process, reported.stage_name, reported.n_entered, reported.shown, reported.span, defined.shown, defined.span,
+       defined.n_rate
+FROM (
+    SELECT *, CASE WHEN rate_within_days IS NULL THEN reads ELSE format('{:.0f} %', 100 * rate_within_days) END AS shown,
+           CASE WHEN rate_lower IS NULL THEN '' ELSE format('{:.0f} to {:.0f} %', 100 * rate_lower, 100 * rate_upper) END AS span
+    FROM rpt_stage_conversion WHERE cohort = 'all' AND exit_kind = 'onward' AND basis = 'reported'
+) AS reported
+LEFT JOIN (
+    SELECT *, CASE WHEN rate_within_days IS NULL THEN reads ELSE format('{:.0f} %', 100 * rate_within_days) END AS shown,
+           CASE WHEN rate_lower IS NULL THEN '' ELSE format('{:.0f} to {:.0f} %', 100 * rate_lower, 100 * rate_upper) END AS span
+    FROM rpt_stage_conversion WHERE cohort = 'all' AND exit_kind = 'onward' AND basis = 'defined'
+) AS defined USING (sales_process, stage_name)
+ORDER BY reported.sales_process, reported.stage_order"""
+
+_NEEDS_A_HAND = """
+SELECT opportunity_name, owner_name, stage_name, round(age_days), round(amount_corporate), attention_reason
+FROM rpt_wip_aging ORDER BY attention_rank LIMIT 8"""
+
+_SCORECARD = """
+SELECT definition_id, title, replace(kind, '_', ' '), met, breached, unknown,
+       CASE WHEN state = 'measured' THEN mode ELSE state || coalesce(': ' || state_cause, '') END
+FROM rpt_definition_scorecard ORDER BY rule_number"""
+
+
+def _constraint_lines(mart: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    newest = mart.execute("""
+        SELECT sales_process, location, limiting_stage_name, verdict, state, theta_wins, evidence_for, evidence_against
+        FROM rpt_bottleneck WHERE week_starts_on = (SELECT max(week_starts_on) FROM rpt_bottleneck)
+        ORDER BY sales_process, verdict = 'constraint' DESC, theta_wins NULLS LAST, location""").fetchall()
+    for process in dict.fromkeys(row[0] for row in newest):
+        rows = [row for row in newest if row[0] == process]
+        found = [row for row in rows if row[3] == "constraint"]
+        if found:
+            _, location, stage, _, _, wins, why, against = found[0]
+            at_most = f", {wins:.1f} wins a week at the most" if wins is not None else ""
+            yield f"{process}: [bold]{location}[/bold], at {stage}{at_most}. For it: {_clean(why)}."
+            if _clean(against):
+                yield f"{' ' * len(process)}  Against it: {_clean(against)}."
+        else:
+            measured = [row for row in rows if row[4] == "measured"]
+            closest = measured[0] if measured else rows[0]
+            yield f"{process}: undetermined; no location has two signals that agree. Nearest: {closest[1]} ({_clean(closest[7])})."
+    unmeasured = sorted({row[1] for row in newest if row[4] != "measured"})
+    if unmeasured:
+        yield f"[dim]Not measured: {', '.join(unmeasured)} (leads, campaigns and cases are not loaded).[/dim]"
+
+
+def _clean(text: str | None) -> str:
+    return (text or "").strip().rstrip(";. ")
+
+
+def _record(mart: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any]:
+    cursor = mart.execute(query)
+    row = cursor.fetchone()
+    if row is None:
+        raise PublishError("holds no run.", where="rpt_run", todo="Run `leanfunnel run --rebuild`.")
+    return dict(zip([column[0] for column in cursor.description or []], row, strict=True))
