@@ -128,8 +128,11 @@ class RunReport:
                 if landed
                 else "landed     nothing new"
             )
+            objects = [name for name in self.extracted.missing if "." not in name]
+            fields = len(self.extracted.missing) - len(objects)
             if self.extracted.missing:
-                told.append(f"left out   {', '.join(self.extracted.missing)} (the org lacks or hides it)")
+                parts = ([", ".join(objects)] if objects else []) + ([f"{fields} fields"] if fields else [])
+                told.append(f"left out   {' and '.join(parts)}: the org lacks or hides them (see `leanfunnel doctor`)")
         if self.proposed_stage_map:
             told.append(f"proposed   {self.proposed_stage_map} (no stage map stood there; look it over)")
         if self.plan.skip:

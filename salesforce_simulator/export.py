@@ -21,6 +21,16 @@ from salesforce_simulator.schema import Field
 
 #: Optional file that types fields which are not standard: Object, Field, Type, Arguments (as in standard_objects).
 SCHEMA_FILE = "schema.csv"
+_ORGANIZATION = {
+    "Id": "00D000000000062EAA",
+    "Name": "Exported org",
+    "OrganizationType": "Developer Edition",
+    "IsSandbox": "true",
+    "InstanceName": "SIM1",
+    "TimeZoneSidKey": "GMT",
+    "FiscalYearStartMonth": "1",
+    "UsesStartDateAsFiscalYearName": "false",
+}
 _WANTED = {
     "datetime": "write it as 2024-01-31T09:30:00.000Z",
     "date": "write it as 2024-01-31",
@@ -52,7 +62,12 @@ def read_export(folder: Path, *, now: datetime | None = None) -> Org:
         if name != STAGE_PICKLIST:
             table = _check(file, name, table, types.get(name, {}))
         tables[name] = table
-    return Org(tables, now=now, types=types)
+    reports = []
+    if "Organization" not in tables:
+        # every org has this one record, and clients ask for it first; an export seldom holds it
+        tables["Organization"] = pa.table({name: [value] for name, value in _ORGANIZATION.items()})
+        reports.append("Organization: made up, since the export has none (time zone GMT, fiscal year from January)")
+    return Org(tables, now=now, types=types, reports=reports)
 
 
 def _read_csv(file: Path) -> pa.Table:
