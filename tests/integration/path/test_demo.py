@@ -1,0 +1,176 @@
+"""The main job on the generated company: what was planted is found, what did not change is not done again, and what was
+built can be built again from the landing alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+RULES = [str(number) for number in range(2, 11)]
+
+
+def _ledger(bench) -> list[tuple]:
+    import duckdb
+
+    with duckdb.connect(str(bench.home / "warehouse/conformed.duckdb"), read_only=True) as warehouse:
+        return sorted(map(repr, warehouse.execute("SELECT * FROM audit.ledger").fetchall()))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_planted_breach_is_found_and_no_near_miss_is_flagged(demo, rule: str) -> None:
+    found = {
+        row[0]
+        for row in demo.query(
+            f"SELECT record_id FROM rpt_definition_breaches WHERE rule_number = {rule} AND status = 'breached'"
+        )
+    }
+    assert demo.truth["breaches"][rule], "nothing was planted"
+    assert found == set(demo.truth["breaches"][rule])
+    assert not found & set(demo.truth["near_misses"].get(rule, []))
+
+
+def test_each_definition_accounts_for_every_row(demo) -> None:
+    rows = demo.query(
+        "SELECT definition_id, state, raw, met + breached + not_applicable + unknown FROM rpt_definition_scorecard"
+    )
+    assert len(rows) == 10
+    assert all(state == "measured" and raw == parts for _, state, raw, parts in rows), rows
+
+
+def test_a_breach_says_who_what_and_how_to_mend_it(demo) -> None:
+    rows = demo.query(
+        "SELECT record_url, owner_name, observed_value, threshold, why, fix, first_seen_at, rule_number FROM rpt_definition_breaches"
+    )
+    for url, owner, observed, threshold, why, fix, first_seen, rule in rows:
+        assert url.startswith(demo.org["url"])
+        assert owner
+        assert threshold
+        assert why
+        assert fix
+        assert first_seen is not None
+        assert observed is not None or rule in (7, 9, 10)  # a missing value is what these observed
+
+
+def test_the_worklist_comes_as_table_json_and_csv(demo) -> None:
+    table = demo.command("breaches", "--rule", "8")
+    assert table.returncode == 0
+    as_json = json.loads(demo.command("breaches", "--rule", "R08", "--format", "json").stdout)
+    as_csv = list(csv.DictReader(io.StringIO(demo.command("breaches", "--rule", "8", "--format", "csv").stdout)))
+    planted = set(demo.truth["breaches"]["8"])
+    assert {row["record_id"] for row in as_json} == {row["record_id"] for row in as_csv} == planted
+
+
+def test_every_published_table_lies_beside_as_parquet(demo) -> None:
+    import duckdb
+
+    manifest = demo.manifest()
+    assert {
+        "rpt_stage_conversion",
+        "rpt_stage_duration",
+        "rpt_wip_aging",
+        "rpt_bottleneck",
+        "rpt_definition_breaches",
+    } <= set(manifest["tables"])
+    for name, table in manifest["tables"].items():
+        path = demo.home / "published/current/parquet" / f"{name}.parquet"
+        assert duckdb.sql(f"SELECT count(*) FROM '{path}'").fetchone() == (table["rows"],)
+
+
+def test_nothing_new_is_skipped_and_said(demo) -> None:
+    before = demo.manifest()
+    told = demo.run()
+    assert "landed     nothing new" in told
+    assert (
+        "skipped    conform, audit, measure, publish: neither data nor definitions nor the date of as_of changed"
+        in told
+    )
+    assert demo.manifest() == before
+
+
+def test_the_same_as_of_twice_changes_nothing(demo) -> None:
+    as_of = demo.manifest()["as_of"]
+    demo.run("--as-of", as_of)
+    first, ledger = demo.manifest(), _ledger(demo)
+    demo.run("--as-of", as_of, "--rebuild")
+    assert demo.manifest()["tables"] == first["tables"]
+    assert demo.manifest()["publication_id"] == first["publication_id"]
+    assert _ledger(demo) == ledger
+    demo.run()
+
+
+def test_without_the_warehouse_the_landing_gives_the_same_mart_and_ledger_and_salesforce_is_not_called(demo) -> None:
+    before, ledger = demo.manifest(), _ledger(demo)
+    shutil.rmtree(demo.home / "warehouse")
+    shutil.rmtree(demo.home / "published")
+    calls = demo.control("requests")
+    told = demo.run(
+        "--from-landing", SALESFORCE_LOGIN_URL=None, SALESFORCE_CLIENT_ID=None, SALESFORCE_CLIENT_SECRET=None
+    )
+    assert "landed" not in told
+    assert demo.control("requests") == calls
+    assert demo.manifest()["tables"] == before["tables"]
+    assert demo.manifest()["publication_id"] == before["publication_id"]
+    assert _ledger(demo) == ledger
+
+
+def test_a_replay_builds_apart_and_knows_nothing_later(demo) -> None:
+    before, ledger = demo.manifest(), _ledger(demo)
+    told = demo.run("--as-of", "2025-06-30T00:00Z")
+    assert "a replay" in told
+    assert demo.manifest() == before
+    assert _ledger(demo) == ledger
+    replay = demo.home / "replays/20250630T000000Z/published/current"
+    latest = demo.query(
+        "SELECT max(created_at), (SELECT max(entered_at) FROM fct_stage_visits) FROM fct_opportunities", replay
+    )
+    assert all(str(instant) <= "2025-06-30 00:00:00" for instant in latest[0])
+    assert (
+        demo.query("SELECT count(*) FROM fct_opportunities", replay)[0][0]
+        < before["tables"]["fct_opportunities"]["rows"]
+    )
+
+
+def test_a_stop_keeps_the_last_good_publication(demo) -> None:
+    before, stage_map = demo.manifest(), demo.home / "stage_map.csv"
+    text = stage_map.read_text()
+    stage_map.write_text("".join(line for line in text.splitlines(True) if ",Qualification," not in line))
+    try:
+        stopped = demo.command("run")
+    finally:
+        stage_map.write_text(text)
+    assert stopped.returncode == 7
+    assert "R02" in stopped.stderr
+    assert f"The publication as of {before['as_of']} stays." in stopped.stderr
+    assert demo.manifest() == before
+    demo.run()
+    assert demo.manifest()["tables"] == before["tables"]
+
+
+def test_a_change_in_the_org_reaches_mart_and_ledger_alone(demo) -> None:
+    """A mended record leaves the worklist and its spell is resolved; a new breach opens one."""
+    mended, broken = demo.truth["breaches"]["6"][0], demo.truth["near_misses"]["6"][0]
+    later = "2026-07-01T06:00:00Z"
+    demo.control("clock", {"now": later})
+    stamp = "2026-07-01T05:30:00.000+0000"
+    demo.control("rows/Opportunity", [
+        {"Id": mended, "CloseDate": "2026-09-30", "LastModifiedDate": stamp, "SystemModstamp": stamp},
+        {"Id": broken, "CloseDate": "2026-06-01", "LastModifiedDate": stamp, "SystemModstamp": stamp},
+    ])  # fmt: skip
+    told = demo.run("--as-of", later)
+    assert "landed     2 rows of 1 objects" in told
+    found = {row[0] for row in demo.query("SELECT record_id FROM rpt_definition_breaches WHERE rule_number = 6")}
+    assert broken in found
+    assert mended not in found
+    import duckdb
+
+    with duckdb.connect(str(Path(demo.home) / "warehouse/conformed.duckdb"), read_only=True) as warehouse:
+        spells = warehouse.execute(
+            "SELECT record_id, resolved_at IS NULL FROM audit.ledger WHERE definition_id = 'R06' AND record_id IN (?, ?) ORDER BY 2",
+            [mended, broken],
+        ).fetchall()
+    assert spells == [(mended, False), (broken, True)]
