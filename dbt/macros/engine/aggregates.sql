@@ -29,6 +29,19 @@
     end
 {%- endmacro %}
 
+{#- Sum of doubles in a fixed order: their sum depends on it in the last digit, and the same inputs must give the same rows. -#}
+{% macro ordered_sum(expression, order_by) -%}
+    {{ return(adapter.dispatch('ordered_sum', 'leanfunnel')(expression, order_by)) }}
+{%- endmacro %}
+
+{% macro duckdb__ordered_sum(expression, order_by) -%}
+    sum({{ expression }} order by {{ order_by }})
+{%- endmacro %}
+
+{% macro spark__ordered_sum(expression, order_by) -%}
+    aggregate(array_sort(collect_list(struct({{ order_by }} as ordinal, {{ expression }} as term))), cast(0 as double), (total, item) -> total + item.term)
+{%- endmacro %}
+
 {#- One row per day, column `date_on`, both ends included. -#}
 {% macro day_series(first_day, last_day) -%}
     {{ return(adapter.dispatch('day_series', 'leanfunnel')(first_day, last_day)) }}

@@ -56,13 +56,14 @@ Zero lengths are durations like any other; leavers precede the censored of the s
         {{ key_list }},
         exit_kind,
         max(incidence_end) as incidence,
-        sum(
+        {%- set terms -%}
             coalesce(power(incidence_end - incidence, 2) * leavers / nullif((at_risk - 1.0) * (at_risk - leavers), 0), 0)
             + coalesce(power(survival_before, 2) * kind_leavers * (at_risk - kind_leavers)
             / nullif(1.0 * at_risk * at_risk * (at_risk - 1), 0), 0)
             - 2 * coalesce((incidence_end - incidence) * survival_before * kind_leavers * (at_risk - kind_leavers)
             / nullif(1.0 * at_risk * (at_risk - leavers) * (at_risk - 1), 0), 0)
-        ) as variance
+        {%- endset %}
+        {{ ordered_sum(terms, 'duration_days') }} as variance
     from (
         select
             *,
