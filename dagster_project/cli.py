@@ -5,6 +5,7 @@ Heavy imports stand inside the commands: `leanfunnel --help` must answer at once
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -174,7 +175,7 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except BrokenPipeError:
         # a reader such as `head` closed the pipe: not our failure; silence the flush at exit
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
         sys.exit(0)
     except Exception as error:
         if debug:

@@ -16,7 +16,7 @@ from dagster_project.assets.prepared import build_prepared
 from dagster_project.assets.published import build_published
 from dagster_project.assets.transformed import build_transformed
 from dagster_project.jobs import daily_schedule, full_path
-from dagster_project.resources import LeanfunnelResource, dbt_resource, prepared_manifest, shipped_definitions
+from dagster_project.resources import LeanfunnelResource, agreed_definitions, dbt_resource, prepared_manifest
 
 
 def build_defs(loaded: settings.Settings | None = None, **overrides: Any) -> Definitions:
@@ -30,7 +30,7 @@ def build_defs(loaded: settings.Settings | None = None, **overrides: Any) -> Def
             build_landed(),
             build_prepared(),
             conformed,
-            build_contracts(shipped_definitions(loaded), _keys(conformed, prefix="int_audit__")),
+            build_contracts(agreed_definitions(loaded), _keys(conformed, prefix="int_audit__")),
             measured,
             build_published(_keys(measured)),
         ],

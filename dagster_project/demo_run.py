@@ -56,7 +56,7 @@ def demo_org(*, seed: int, opportunities: int) -> Iterator[DemoOrg]:
     # its own session: Ctrl-C reaches this process only, which then ends the org in order
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )  # noqa: S603
+    )
     try:
         assert process.stdout is not None
         assert process.stderr is not None

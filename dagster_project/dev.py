@@ -52,7 +52,7 @@ def main() -> None:
         ]
         sys.stderr.write("Dagster: http://127.0.0.1:3000 (Ctrl-C ends it and the demo org)\n")
         try:
-            subprocess.run(command, env=environment, check=False, cwd=REPOSITORY)  # noqa: S603
+            subprocess.run(command, env=environment, check=False, cwd=REPOSITORY)
         except KeyboardInterrupt:
             sys.stderr.write("ended\n")
 

@@ -140,7 +140,7 @@ def _evidence(client: SalesforceClient) -> Iterator[Check]:
     )
     if not mails and not meetings:
         yield Check("warn", "no customer response is recorded: no inbound e-mail, no meetings",
-                    "Rules on responses will read `not measurable`; connect mail and calendars, or keep those rules in `observe`.")  # fmt: skip
+                    "Rules on responses read `not measurable`: connect mail and calendars, or keep them in `observe`.")  # fmt: skip
     else:
         yield Check("ok", f"customer responses: {mails or 0:,} inbound e-mails, {meetings or 0:,} meetings")
 

@@ -269,11 +269,19 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         )
     log.record_inventory(report.inventory, run_id=run_id)
     org = report.org
+    kept = Org(
+        org_id=org.id,
+        name=org.name or "",
+        is_sandbox=bool(org.is_sandbox),
+        timezone=org.timezone or "UTC",
+        fiscal_year_start_month=org.fiscal_year_start_month or 1,
+        instance_url=org.instance_url,
+        server_time=report.server_time.isoformat(),
+    )
     _write_text(
         request.home.landing / "org.json",
-        json.dumps(asdict(Org(org.id, org.name, org.is_sandbox, org.timezone, org.fiscal_year_start_month, org.instance_url,
-                              report.server_time.isoformat())), indent=2),
-    )  # fmt: skip
+        json.dumps(asdict(kept), indent=2),
+    )
     facts, missing = {}, []
     for name, result in report.objects.items():
         if result.state in ("missing", "hidden"):

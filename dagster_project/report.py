@@ -48,7 +48,8 @@ def print_view(publication: Path, view: str | None, *, output: str, limit: int |
         ]
         if view is None:
             rows = mart.execute(
-                "SELECT table_name, estimated_size, coalesce(comment, '') FROM duckdb_tables() WHERE schema_name = 'mart' ORDER BY table_name LIKE 'rpt%' DESC, 1"
+                "SELECT table_name, estimated_size, coalesce(comment, '') FROM duckdb_tables() WHERE schema_name = 'mart' "
+                "ORDER BY table_name LIKE 'rpt%' DESC, 1"
             ).fetchall()
             _write(["view", "rows", "what"], [(n, r, _first_line(c)) for n, r, c in rows], output)
             return
@@ -76,7 +77,10 @@ def print_breaches(publication: Path, *, output: str, rule: str | None, owner: s
         else "definition_id AS rule, record_name, owner_name AS owner, stage_name AS stage, amount_corporate AS amount, "
         "observed_value AS observed, threshold AS owed, fix, record_url AS link"
     )  # fmt: skip
-    query = f"SELECT {columns} FROM rpt_definition_breaches {condition} ORDER BY amount_corporate DESC NULLS LAST, record_id, definition_id"
+    query = (
+        f"SELECT {columns} FROM rpt_definition_breaches {condition} "
+        "ORDER BY amount_corporate DESC NULLS LAST, record_id, definition_id"
+    )
     with open_mart(publication) as mart:
         _write(*_query(mart, query, limit, output, parameters), output)
 
@@ -145,8 +149,10 @@ def _shown(value: Any) -> str:
         return "·"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
     if isinstance(value, float | Decimal):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}".rstrip("0").rstrip(".")
+        return f"{value:,.0f}" if abs(float(value)) >= 1000 else f"{value:,.2f}".rstrip("0").rstrip(".")
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M") if value.time() != datetime.min.time() else value.strftime("%Y-%m-%d")
     return escape(str(value))

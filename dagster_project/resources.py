@@ -4,6 +4,7 @@ secret is part of a run's configuration or record."""
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from dagster import Config, ConfigurableResource
 from dagster_dbt import DbtCliResource
 from pydantic import Field
 
-from dagster_project import settings
+from dagster_project import contracts, settings
 from dagster_project.pipeline import Request
-from dagster_project.warehouse.dbt_build import dbt_environment
+from dagster_project.warehouse.dbt_build import dbt_environment, write_manifest
 
 WAREHOUSE_POOL = "leanfunnel_warehouse"
 """The pool of one that every step that writes landing or warehouse belongs to (`dagster.yaml` limits it)."""
@@ -45,6 +46,17 @@ def dbt_resource(loaded: settings.Settings) -> DbtCliResource:
     """dbt over the warehouse of this home. Its profile reads two paths from the environment, set here."""
     os.environ.update(dbt_environment(loaded.home))
     return DbtCliResource(project_dir=str(loaded.dbt_project), profiles_dir=str(loaded.dbt_project))
+
+
+def prepared_manifest(loaded: settings.Settings) -> Path:
+    """dbt's manifest, from which the assets of both selections are made."""
+    os.environ.update(dbt_environment(loaded.home))
+    return write_manifest(loaded.dbt_project, loaded.home.warehouse / "dbt" / "manifest")
+
+
+def agreed_definitions(loaded: settings.Settings) -> Sequence[contracts.Definition]:
+    """The definitions that hold in this home. Raises SettingsError."""
+    return contracts.load_definitions(loaded.definitions)
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -42,7 +42,7 @@ def build_contracts(definitions: Sequence[Definition], audited: Sequence[AssetKe
         AssetCheckSpec(
             name=check_name(definition),
             asset=_VERDICT,
-            blocking=definition.kind == "load" and definition.mode == "enforce",
+            blocking=definition.stop_above_share is not None and definition.mode == "enforce",
             description=f"{definition.title}. Why: {definition.why} Fix: {definition.fix}",
             metadata={
                 "kind": definition.kind,

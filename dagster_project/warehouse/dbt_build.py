@@ -27,6 +27,24 @@ def dbt_environment(home: Home) -> dict[str, str]:
     }
 
 
+def write_manifest(project_dir: Path, place: Path) -> Path:
+    """`manifest.json` of the project under `place`, parsed anew where the project is newer. Raises WarehouseError."""
+    manifest = place / "manifest.json"
+    sources = [path for path in project_dir.rglob("*") if path.suffix in (".sql", ".yml", ".csv")]
+    if manifest.exists() and all(path.stat().st_mtime < manifest.stat().st_mtime for path in sources):
+        return manifest
+    from dbt.cli.main import dbtRunner
+
+    project = str(project_dir)
+    parsed = dbtRunner().invoke(
+        ["parse", "--project-dir", project, "--profiles-dir", project, "--target-path", str(place), "--log-path", str(place),
+         "--quiet"]
+    )  # fmt: skip
+    if not parsed.success:
+        raise WarehouseError(f"the dbt project cannot be read: {parsed.exception}", where=project)
+    return manifest
+
+
 class DbtBuild:
     """The dbt project at `project_dir` over the warehouse of `home`. Importing dbt waits until the first call."""
 
