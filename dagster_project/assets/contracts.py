@@ -1,7 +1,5 @@
 """Step 3 as assets: verdicts and ledger, and each operational definition as an asset check with its counts and samples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

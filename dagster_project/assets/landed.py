@@ -1,7 +1,5 @@
 """Step 1 as assets: one per Salesforce object, landed in one pass with one login."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from dagster import AssetExecutionContext, AssetsDefinition, AssetSpec, MaterializeResult, MetadataValue, multi_asset

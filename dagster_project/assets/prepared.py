@@ -1,7 +1,5 @@
 """What a run is told, as assets: as_of, the stage map and the definitions become tables before dbt reads them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from dagster import AssetExecutionContext, AssetsDefinition, AssetSpec, MaterializeResult, multi_asset

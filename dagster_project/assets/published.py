@@ -1,7 +1,5 @@
 """Step 5 as an asset: the finished mart becomes a publication and the pointer moves."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MaterializeResult, MetadataValue, asset

@@ -1,7 +1,5 @@
 """Steps 2 and 4 as assets: every dbt model, in two selections of one manifest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
