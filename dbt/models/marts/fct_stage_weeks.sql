@@ -1,0 +1,286 @@
+with run as (
+    select as_of, minimum_n from {{ ref('stg_control__run') }}
+),
+
+-- whole weeks only: the week of as_of is not over
+weeks as (
+    select distinct
+        dates.week_starts_on,
+        cast({{ dbt.dateadd('day', 7, 'dates.week_starts_on') }} as timestamp) as week_ends_at
+    from {{ ref('dim_date') }} as dates
+    cross join run
+    where {{ elapsed_days('cast(dates.week_starts_on as timestamp)', 'run.as_of') }} >= 7
+),
+
+visits as (
+    select * from {{ ref('fct_stage_visits') }}
+    where basis = 'reported' and is_mapped and not is_closed_stage
+),
+
+-- what an import dates before the first week counts in the first week: open deals must add up
+events as (
+    select
+        moves.sales_process,
+        moves.stage_name,
+        greatest(cast(date_trunc('week', moves.moved_at) as date), first_week.week_starts_on) as week_starts_on,
+        moves.arrived,
+        moves.exited,
+        moves.resolved,
+        moves.went_on,
+        moves.days_in_stage,
+        moves.moved_at
+    from (
+        select
+            sales_process, stage_name, entered_at as moved_at, 1 as arrived, 0 as exited, 0 as resolved, 0 as went_on,
+            cast(null as double) as days_in_stage
+        from visits
+        union all
+        select
+            sales_process, stage_name, exited_at as moved_at, 0 as arrived, 1 as exited,
+            case when exit_kind not in ('deleted', 'merged') then 1 else 0 end as resolved,
+            case when exit_kind in ('advanced', 'won') then 1 else 0 end as went_on,
+            case when exit_kind not in ('deleted', 'merged') and not is_start_imputed then days_in_stage end as days_in_stage
+        from visits
+        where exited_at is not null
+    ) as moves
+    cross join (select min(week_starts_on) as week_starts_on from weeks) as first_week
+),
+
+-- p85 of the visits closed so far, told at each exit
+aging as (
+    select
+        sales_process,
+        stage_name,
+        week_starts_on,
+        {{ percentile('days_in_stage', 0.85) }} over closed_so_far as closed_p85_days,
+        count(days_in_stage) over closed_so_far as closed_visits,
+        row_number() over (
+            partition by sales_process, stage_name, week_starts_on
+            order by moved_at desc, days_in_stage desc nulls last
+        ) as from_last
+    from events
+    where exited = 1
+    window closed_so_far as (
+        partition by sales_process, stage_name
+        order by moved_at, days_in_stage nulls first
+        rows unbounded preceding
+    )
+),
+
+-- won or lost as it stood then: a deal counts from the later of leaving the stage and closing, until it is reopened
+outcomes as (
+    select
+        left_stage.sales_process,
+        left_stage.stage_name,
+        greatest(left_stage.left_at, closed.entered_at) as from_at,
+        closed.exited_at as until_at,
+        case when closed.is_won_stage then 1 else 0 end as won
+    from (
+        select opportunity_id, sales_process, stage_name, min(exited_at) as left_at
+        from visits
+        where exited_at is not null and exit_kind not in ('deleted', 'merged')
+        group by opportunity_id, sales_process, stage_name
+    ) as left_stage
+    inner join {{ ref('fct_stage_visits') }} as closed
+        on left_stage.opportunity_id = closed.opportunity_id and closed.basis = 'reported' and closed.is_closed_stage
+    where closed.exited_at is null or closed.exited_at > left_stage.left_at
+),
+
+outcome_changes as (
+    select sales_process, stage_name, cast(date_trunc('week', from_at) as date) as week_starts_on, 1 as closed, won
+    from outcomes
+    union all
+    select sales_process, stage_name, cast(date_trunc('week', until_at) as date) as week_starts_on, -1 as closed, -won as won
+    from outcomes
+    where until_at is not null
+),
+
+stages as (
+    select
+        visits.sales_process,
+        visits.stage_name,
+        min(visits.location) as location,
+        min(visits.stage_order) as stage_order,
+        min(visits.entered_at) as first_entered_at
+    from visits
+    group by visits.sales_process, visits.stage_name
+),
+
+weekly as (
+    select
+        stages.sales_process,
+        stages.location,
+        stages.stage_name,
+        stages.stage_order,
+        weeks.week_starts_on,
+        weeks.week_ends_at,
+        coalesce(moved.arrivals, 0) as arrivals,
+        coalesce(moved.exits, 0) as exits,
+        coalesce(moved.resolved, 0) as resolved,
+        coalesce(moved.went_on, 0) as went_on,
+        coalesce(outcome.closed, 0) as newly_closed,
+        coalesce(outcome.won, 0) as newly_won,
+        aging.closed_p85_days,
+        aging.closed_visits
+    from stages
+    inner join weeks on stages.first_entered_at < weeks.week_ends_at
+    left join (
+        select
+            sales_process, stage_name, week_starts_on, sum(arrived) as arrivals, sum(exited) as exits, sum(resolved) as resolved,
+            sum(went_on) as went_on
+        from events
+        group by sales_process, stage_name, week_starts_on
+    ) as moved
+        on
+            stages.sales_process = moved.sales_process
+            and stages.stage_name = moved.stage_name
+            and weeks.week_starts_on = moved.week_starts_on
+    left join (
+        select sales_process, stage_name, week_starts_on, sum(closed) as closed, sum(won) as won
+        from outcome_changes
+        group by sales_process, stage_name, week_starts_on
+    ) as outcome
+        on
+            stages.sales_process = outcome.sales_process
+            and stages.stage_name = outcome.stage_name
+            and weeks.week_starts_on = outcome.week_starts_on
+    left join aging
+        on
+            stages.sales_process = aging.sales_process
+            and stages.stage_name = aging.stage_name
+            and weeks.week_starts_on = aging.week_starts_on
+            and aging.from_last = 1
+),
+
+-- running figures: each week sees itself and the weeks before it, never a later one
+running as (
+    select
+        weekly.*,
+        sum(arrivals - exits) over so_far as end_wip,
+        {{ percentile('exits', 0.5) }} over so_far as median_exits,
+        sum(newly_closed) over so_far as n_resolved,
+        sum(newly_won) over so_far as n_won,
+        last_value(closed_p85_days ignore nulls) over so_far as p85_days,
+        max(closed_visits) over so_far as n_closed_visits,
+        avg(arrivals) over half_year as mean_arrivals,
+        sum(resolved) over quarter as resolved_12_weeks,
+        sum(went_on) over quarter as went_on_12_weeks
+    from weekly
+    window
+        so_far as (partition by sales_process, stage_name order by week_starts_on rows unbounded preceding),
+        half_year as (partition by sales_process, stage_name order by week_starts_on rows 25 preceding),
+        quarter as (partition by sales_process, stage_name order by week_starts_on rows 11 preceding)
+),
+
+charted as (
+    select
+        running.*,
+        end_wip - arrivals + exits as start_wip,
+        abs(end_wip - lag(end_wip) over (partition by sales_process, stage_name order by week_starts_on)) as moving_range,
+        case when resolved_12_weeks >= run.minimum_n then cast(went_on_12_weeks as double) / resolved_12_weeks end as onward_yield
+    from running
+    cross join run
+),
+
+limited as (
+    select
+        *,
+        count(*) over before as weeks_before,
+        avg(end_wip) over before + 2.66 * avg(moving_range) over before as wip_upper_limit,
+        {{ percentile('onward_yield', 0.75) }} over so_far as best_quartile_yield
+    from charted
+    window
+        before as (
+            partition by sales_process, stage_name
+            order by week_starts_on
+            rows between unbounded preceding and 1 preceding
+        ),
+        so_far as (partition by sales_process, stage_name order by week_starts_on rows unbounded preceding)
+),
+
+-- a week is loaded by the median that was known at the week that looks back
+capacity as (
+    select
+        seen.sales_process,
+        seen.stage_name,
+        seen.week_starts_on,
+        count(*) as loaded_weeks,
+        {{ percentile('earlier.exits', 0.85) }} as p85_exits
+    from limited as seen
+    inner join limited as earlier
+        on
+            seen.sales_process = earlier.sales_process
+            and seen.stage_name = earlier.stage_name
+            and seen.week_starts_on >= earlier.week_starts_on
+            and earlier.start_wip >= 2 * seen.median_exits
+    where seen.median_exits > 0
+    group by seen.sales_process, seen.stage_name, seen.week_starts_on
+),
+
+old_deals as (
+    select
+        limited.sales_process,
+        limited.stage_name,
+        limited.week_starts_on,
+        avg(case when {{ elapsed_days('visits.entered_at', 'limited.week_ends_at') }} > limited.p85_days then 1.0 else 0.0 end)
+            as share_beyond_p85
+    from limited
+    cross join run
+    inner join visits
+        on
+            limited.sales_process = visits.sales_process
+            and limited.stage_name = visits.stage_name
+            and limited.week_ends_at > visits.entered_at
+            and limited.week_ends_at <= coalesce(visits.exited_at, {{ end_of_time() }})
+    where limited.n_closed_visits >= run.minimum_n
+    group by limited.sales_process, limited.stage_name, limited.week_starts_on
+),
+
+measured as (
+    select
+        limited.*,
+        coalesce(capacity.loaded_weeks, 0) as loaded_weeks,
+        case when capacity.loaded_weeks >= 12 then capacity.p85_exits end as capacity_exits,
+        case when limited.n_resolved >= run.minimum_n then cast(limited.n_won as double) / limited.n_resolved end as p_win,
+        old_deals.share_beyond_p85,
+        case when limited.onward_yield is not null then {{ wilson_bound('limited.went_on_12_weeks', 'limited.resolved_12_weeks', '+') }} end
+            as onward_yield_upper
+    from limited
+    cross join run
+    left join capacity
+        on
+            limited.sales_process = capacity.sales_process
+            and limited.stage_name = capacity.stage_name
+            and limited.week_starts_on = capacity.week_starts_on
+    left join old_deals
+        on
+            limited.sales_process = old_deals.sales_process
+            and limited.stage_name = old_deals.stage_name
+            and limited.week_starts_on = old_deals.week_starts_on
+)
+
+select
+    sales_process || ': ' || stage_name || ': ' || cast(week_starts_on as {{ dbt.type_string() }}) as stage_week_key,
+    sales_process,
+    location,
+    stage_name,
+    stage_order,
+    week_starts_on,
+    cast(start_wip as bigint) as start_wip,
+    cast(arrivals as bigint) as arrivals,
+    cast(exits as bigint) as exits,
+    cast(end_wip as bigint) as end_wip,
+    case when weeks_before >= 12 then cast(wip_upper_limit as double) end as wip_upper_limit,
+    cast(median_exits as double) as median_exits,
+    cast(loaded_weeks as bigint) as loaded_weeks,
+    cast(capacity_exits as double) as capacity_exits,
+    cast(n_resolved as bigint) as n_resolved,
+    p_win as p_win_after_exit,
+    cast(capacity_exits * p_win as double) as theta_wins,
+    cast(mean_arrivals / nullif(capacity_exits, 0) as double) as load_ratio,
+    p85_days as closed_p85_days,
+    cast(share_beyond_p85 as double) as share_beyond_p85,
+    onward_yield,
+    cast(onward_yield_upper as double) as onward_yield_upper,
+    cast(best_quartile_yield as double) as best_quartile_yield
+from measured
