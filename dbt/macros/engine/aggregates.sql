@@ -56,16 +56,16 @@
 {%- endmacro %}
 
 {#- Names in one text, in alphabetical order. -#}
-{% macro names_in_order(expression) -%}
-    {{ return(adapter.dispatch('names_in_order', 'leanfunnel')(expression)) }}
+{% macro names_in_order(expression, separator=', ') -%}
+    {{ return(adapter.dispatch('names_in_order', 'leanfunnel')(expression, separator)) }}
 {%- endmacro %}
 
-{% macro duckdb__names_in_order(expression) -%}
-    string_agg(distinct {{ expression }}, ', ' order by {{ expression }})
+{% macro duckdb__names_in_order(expression, separator) -%}
+    string_agg(distinct {{ expression }}, '{{ separator }}' order by {{ expression }})
 {%- endmacro %}
 
-{% macro spark__names_in_order(expression) -%}
-    array_join(array_sort(collect_set({{ expression }})), ', ')
+{% macro spark__names_in_order(expression, separator) -%}
+    array_join(array_sort(collect_set({{ expression }})), '{{ separator }}')
 {%- endmacro %}
 
 {#- Seconds between two instants, exact to the microsecond, as a decimal: additive figures must split exactly. -#}

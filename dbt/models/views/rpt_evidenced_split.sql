@@ -4,7 +4,7 @@ with run as (
 
 deals as (
     select * from {{ ref('fct_opportunities') }}
-    where not is_deleted and is_stage_mapped
+    where not is_deleted
 ),
 
 seconds as (
@@ -27,7 +27,7 @@ seconds as (
             and evidenced.basis = 'defined'
             and evidenced.entered_at < coalesce(visits.exited_at, run.as_of)
             and coalesce(evidenced.exited_at, run.as_of) > visits.entered_at
-    where visits.basis = 'reported'
+    where visits.basis = 'reported' and not coalesce(visits.is_closed_stage, false)
     group by visits.visit_id
 ),
 

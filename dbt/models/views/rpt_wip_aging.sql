@@ -32,7 +32,8 @@ breaches as (
     select
         verdicts.record_id,
         count(distinct verdicts.definition_id) as n_breaches,
-        {{ names_in_order('definitions.title') }} as breach_names
+        {{ names_in_order('definitions.title', '; ') }} as breach_names,
+        {{ names_in_order('definitions.fix', ' ') }} as fixes
     from {{ ref('fct_definition_verdicts') }} as verdicts
     inner join {{ ref('dim_definition') }} as definitions on verdicts.definition_id = definitions.definition_id
     where verdicts.status = 'breached'
@@ -48,6 +49,7 @@ told as (
         ranked.share_shorter,
         coalesce(breaches.n_breaches, 0) as n_breaches,
         breaches.breach_names,
+        breaches.fixes,
         case
             when open_deals.last_customer_response_at is null and open_deals.last_touch_at is null then 'unknown'
             when open_deals.last_touch_at is null or open_deals.last_customer_response_at > open_deals.last_touch_at then 'us'
@@ -72,15 +74,17 @@ aged as (
     from told
 ),
 
+-- an answer of today is work under way: it asks for a hand once a day has passed
 reasoned as (
     select
         *,
         case
-            when ball_with = 'us' then 1
+            when ball_with = 'us' and ball_days >= 1 then 1
             when is_close_date_past then 2
             when age_percentile > 0.85 then 3
             when n_breaches > 0 then 4
-            else 5
+            when ball_with = 'us' then 5
+            else 6
         end as attention_class
     from aged
 )
@@ -122,10 +126,14 @@ select
             opportunity_id
     ) as attention_rank,
     case attention_class
-        when 1 then 'Customer answered ' || cast(cast(floor(ball_days) as bigint) as {{ dbt.type_string() }}) || ' days ago, nobody replied'
+        when 1 then case
+            when last_inbound_at = last_customer_response_at then 'Customer answered ' || {{ days_ago('ball_days') }} || ', nobody replied'
+            else 'Met the customer ' || {{ days_ago('ball_days') }} || ', nobody followed up'
+        end
         when 2 then 'Close date has passed: ' || cast(close_on as {{ dbt.type_string() }})
-        when 3 then 'Longer in ' || stage_name || ' than 85 % of the deals that left it'
-        when 4 then 'Needs a look: ' || breach_names
+        when 3 then 'Longer in ' || stage_name || ' than ' || {{ in_words('floor(100 * age_percentile)') }} || ' % of the deals that left it'
+        when 4 then 'Not met: ' || breach_names || '. Next: ' || fixes
+        when 5 then 'Customer answered today: reply'
         else 'Nothing stands out'
     end as attention_reason,
     as_of
