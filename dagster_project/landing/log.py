@@ -81,11 +81,13 @@ class ObjectState:
     """What the log says of one object. Nothing landed yet: batch_seq 0 and no files.
 
     `watermark` {field, value} is that of the newest batch of ours; None also where its commit can no longer be read,
-    and then the object is loaded in full again.
+    and then the object is loaded in full again. `table_id` is Delta's own of this table: a folder that was put back or
+    loaded anew has another, even where `table_version` is the same.
     """
 
     object: str
     batch_seq: int = 0
+    table_id: str = ""
     table_version: int | None = None
     watermark: Mapping[str, Any] | None = None
     org_id: str | None = None
@@ -153,10 +155,11 @@ class LandingLog:
             facts = _newest_facts(table)
             seq = table.transaction_version(KEY) or 0
             columns = tuple(pa.schema(table.schema().to_arrow()).names)
-            version = table.version()
+            version, table_id = table.version(), str(table.metadata().id)
         return ObjectState(
             name,
             batch_seq=max(seq, int(facts.get("batch_seq", 0))),
+            table_id=table_id,
             table_version=version,
             # a watermark of an older batch is safe (more is read again), one that does not parse is not
             watermark=facts.get("watermark"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -94,6 +95,20 @@ def test_a_repeated_batch_is_a_no_op(tmp_path: Path) -> None:
     assert log.commit(Rows(_rows(["006z"])), run_id="r2") is None
     assert [row[0] for row in _read(log)] == ["006a"]
     assert log.state("Opportunity").table_version == 0
+
+
+def test_a_table_loaded_anew_has_another_id(tmp_path: Path) -> None:
+    log = LandingLog(tmp_path)
+    assert log.state("Opportunity").table_id == ""
+    log.commit(Rows(_rows(["006a"])), run_id="r1")
+    first = log.state("Opportunity")
+    log.commit(Rows(_rows(["006b"]), base_seq=1), run_id="r2")
+    assert log.state("Opportunity").table_id == first.table_id
+    shutil.rmtree(tmp_path / "Opportunity")
+    log.commit(Rows(_rows(["006a"])), run_id="r3")
+    again = log.state("Opportunity")
+    assert again.table_version == first.table_version
+    assert again.table_id not in ("", first.table_id)
 
 
 def test_an_empty_first_batch_lands_its_schema(tmp_path: Path) -> None:
