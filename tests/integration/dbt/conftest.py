@@ -50,7 +50,7 @@ class ConformBench:
     project = ROOT / "dbt"
 
     def __init__(self, root: Path) -> None:
-        self.deal, self.stage_entry, self.utc = deal, stage_entry, utc
+        self.deal, self.stage_entry, self.utc, self.process_map = deal, stage_entry, utc, process_map
         self.home = Home(root)
         self.dbt = DbtBuild(self.project, self.home)
         self._catalogue = catalogue()
