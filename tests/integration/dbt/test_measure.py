@@ -4,6 +4,7 @@ deletions, missing evidence and deals set aside. One build serves every test her
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
+
+from dagster_project.warehouse.dbt_build import dbt_environment
 
 AS_OF = datetime(2026, 1, 31)  # noqa: DTZ001 (the warehouse holds naive UTC)
 EARLIER = AS_OF - timedelta(days=70)
@@ -124,11 +127,14 @@ def _control(bench: Any, as_of: datetime) -> None:
 
 
 class Mart:
-    """The finished mart of the generated org, opened alone; `weeks_then`: the stage weeks of a build at `EARLIER`."""
+    """The finished mart of the generated org, opened alone; `weeks_then`: the stage weeks of a build at `EARLIER`;
+    `unit_tests`: status of each dbt unit test of the measure half."""
 
-    def __init__(self, path: str, said: dict[str, set[str]], weeks_then: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, path: str, said: dict[str, set[str]], weeks_then: list[dict[str, Any]], unit_tests: list[str]
+    ) -> None:
         self._connection = duckdb.connect(path, read_only=True)
-        self.said, self.weeks_then = said, weeks_then
+        self.said, self.weeks_then, self.unit_tests = said, weeks_then, unit_tests
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """The result of a query, by column name."""
@@ -164,10 +170,11 @@ def mart(_session_bench: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
     everything = "select (select string_agg(md5(v::varchar), '' order by visit_key) from mart.fct_stage_visits v) as a"
     first = _measured(bench, everything)
     assert _measured(bench, everything) == first
+    unit_tests = _unit_tests(bench)
     # a publication stands alone: it is read where the conformed file is not attached
     path = tmp_path_factory.mktemp("published") / "leanfunnel.duckdb"
     bench.home.building.rename(path)
-    mart = Mart(str(path), said, weeks_then)
+    mart = Mart(str(path), said, weeks_then, unit_tests)
     yield mart
     mart._connection.close()
 
@@ -179,6 +186,22 @@ def _measured(bench: Any, sql: str) -> list[dict[str, Any]]:
         cursor = connection.execute(sql)
         names = [column[0] for column in cursor.description or []]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _unit_tests(bench: Any) -> list[str]:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    os.environ.update(dbt_environment(bench.home))
+    project, logs = str(bench.project), str(bench.home.warehouse / "unit")
+    try:
+        result = dbtRunner().invoke([
+            "test", "--select", "test_type:unit,tag:measure", "--target", "measure", "--project-dir", project,
+            "--profiles-dir", project, "--quiet", "--target-path", logs, "--log-path", logs,
+        ])  # fmt: skip
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+    return [str(node.status) for node in result.result.results]
 
 
 def _survival(observed: list[tuple[float, str | None, datetime]]) -> list[tuple[float, Fraction, dict[str, Fraction]]]:
@@ -193,6 +216,10 @@ def _survival(observed: list[tuple[float, str | None, datetime]]) -> list[tuple[
         alive *= 1 - Fraction(sum(left.values()), at_risk)
         told.append((days, alive, dict(incidence)))
     return told
+
+
+def test_every_case_of_the_views_holds(mart: Mart) -> None:
+    assert mart.unit_tests == ["pass"] * 6
 
 
 def test_cumulative_incidence_equals_a_plain_account_and_sums_to_one(mart: Mart) -> None:
