@@ -44,7 +44,7 @@ unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 tests/unit tests/architecture
 
 integration: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/integration
+	$(BIN)/python -m pytest -q -n 2 --dist load tests/integration
 
 coverage: $(VENV)/.dev ## do the 95 % intervals of conversion cover the planted value? 200 seeds
 	$(BIN)/python -m bench.coverage --seeds 200

@@ -10,7 +10,8 @@ import duckdb
 
 from dagster_project.errors import WarehouseError
 
-_FULL_DISK = ("No space left", "File too large", "Disk quota", "out of disk")
+FULL_DISK = ("No space left", "File too large", "Disk quota", "out of disk")
+"""What libraries say where a disk, a quota or a file-size limit is reached."""
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def open_database(path: Path, *, read_only: bool = False) -> Iterator[duckdb.Duc
 def translate(error: Exception, path: Path) -> WarehouseError:
     """The error that a user is shown for what DuckDB raised on `path`."""
     text = str(error)
-    if any(sign in text for sign in _FULL_DISK):
+    if any(sign in text for sign in FULL_DISK):
         return WarehouseError("the disk is full.", where=str(path), todo="Free some space and run again.")
     if "lock" in text.lower() and "Conflicting" in text:
         return WarehouseError(

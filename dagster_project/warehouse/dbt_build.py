@@ -13,6 +13,7 @@ from typing import Any
 
 from dagster_project.errors import WarehouseError
 from dagster_project.home import Home
+from dagster_project.warehouse.database import FULL_DISK
 
 Progress = Callable[[str, int, int], None]
 """Called with (node name, nodes finished, nodes selected)."""
@@ -81,16 +82,19 @@ class DbtBuild:
         log = self._home.warehouse / "dbt" / "logs" / "dbt.log"
         if not failed:
             text = str(result.exception or "dbt stopped").strip().splitlines()
-            return WarehouseError(f"dbt could not build '{tag}': {' '.join(text[:3])}", todo=f"See {log}.")
+            return self._error(f"dbt could not build '{tag}': {' '.join(text[:3])}", todo=f"See {log}.")
         first = failed[0]
         message = " ".join((first.message or "").split())[:300]
-        if any(sign in message for sign in ("No space left", "File too large")):
+        more = f" ({len(failed) - 1} more failed)" if len(failed) > 1 else ""
+        kind = "test" if first.node.resource_type == "test" else "model"
+        return self._error(f"the {kind} {first.node.name} failed{more}: {message}", where="dbt", todo=f"See {log}.")
+
+    def _error(self, what: str, *, where: str | None = None, todo: str | None = None) -> WarehouseError:
+        if any(sign in what for sign in FULL_DISK):
             return WarehouseError(
                 "the disk is full.", where=str(self._home.warehouse), todo="Free some space and run again."
             )
-        more = f" ({len(failed) - 1} more failed)" if len(failed) > 1 else ""
-        kind = "test" if first.node.resource_type == "test" else "model"
-        return WarehouseError(f"the {kind} {first.node.name} failed{more}: {message}", where="dbt", todo=f"See {log}.")
+        return WarehouseError(what, where=where, todo=todo)
 
     def _invoke(self, arguments: list[str], callbacks: list[Any]) -> Any:
         os.environ.update(dbt_environment(self._home))
@@ -108,7 +112,7 @@ class DbtBuild:
             if self._manifest is None:
                 parsed = dbtRunner().invoke(["parse", *common])
                 if not parsed.success:
-                    raise WarehouseError(
+                    raise self._error(
                         f"the dbt project cannot be read: {' '.join(str(parsed.exception).split())[:400]}",
                         where=str(self._project_dir),
                     )
