@@ -1,3 +1,14 @@
+with spells as (
+    select
+        definition_id,
+        definition_version,
+        row_key,
+        max(first_seen_at) as first_seen_at
+    from {{ ref('stg_audit__ledger') }}
+    where resolved_at is null
+    group by definition_id, definition_version, row_key
+)
+
 select
     verdicts.definition_id || ':' || verdicts.row_key as verdict_key,
     verdicts.definition_id,
@@ -13,16 +24,7 @@ select
     verdicts.cause,
     spells.first_seen_at
 from {{ ref('stg_audit__verdict') }} as verdicts
-left join (
-    select
-        definition_id,
-        definition_version,
-        row_key,
-        max(first_seen_at) as first_seen_at
-    from {{ ref('stg_audit__ledger') }}
-    where resolved_at is null
-    group by definition_id, definition_version, row_key
-) as spells
+left join spells
     on
         verdicts.definition_id = spells.definition_id
         and verdicts.definition_version = spells.definition_version

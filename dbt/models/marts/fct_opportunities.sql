@@ -1,5 +1,8 @@
 with run as (
-    select as_of, as_of_on from {{ ref('stg_control__run') }}
+    select
+        as_of,
+        as_of_on
+    from {{ ref('stg_control__run') }}
 ),
 
 set_aside as (

@@ -1,12 +1,16 @@
 with run as (
-    select as_of, minimum_n from {{ ref('stg_control__run') }}
+    select
+        as_of,
+        minimum_n
+    from {{ ref('stg_control__run') }}
 ),
 
 -- whole weeks only: the week of as_of is not over
 weeks as (
     select distinct
         dates.week_starts_on,
-        cast({{ dbt.dateadd('day', 7, 'dates.week_starts_on') }} as timestamp) as week_ends_at
+        cast({{ dbt.dateadd('day', 7, 'dates.week_starts_on') }} as timestamp) as week_ends_at,
+        run.minimum_n
     from {{ ref('dim_date') }} as dates
     cross join run
     where {{ elapsed_days('cast(dates.week_starts_on as timestamp)', 'run.as_of') }} >= 7
@@ -17,33 +21,55 @@ visits as (
     where basis = 'reported' and is_mapped and not is_closed_stage
 ),
 
+moves as (
+    select
+        sales_process,
+        stage_name,
+        entered_at as moved_at,
+        1 as arrived,
+        0 as exited,
+        0 as resolved,
+        0 as went_on,
+        cast(null as double) as days_in_stage
+    from visits
+    union all
+    select
+        sales_process,
+        stage_name,
+        exited_at as moved_at,
+        0 as arrived,
+        1 as exited,
+        case when exit_kind not in ('deleted', 'merged') then 1 else 0 end as resolved,
+        case when exit_kind in ('advanced', 'won') then 1 else 0 end as went_on,
+        case when exit_kind not in ('deleted', 'merged') and not is_start_imputed then days_in_stage end as days_in_stage
+    from visits
+    where exited_at is not null
+),
+
+first_week as (
+    select min(week_starts_on) as week_starts_on from weeks
+),
+
 -- what an import dates before the first week counts in the first week: open deals must add up
 events as (
     select
-        moves.sales_process,
-        moves.stage_name,
-        greatest(cast(date_trunc('week', moves.moved_at) as date), first_week.week_starts_on) as week_starts_on,
-        moves.arrived,
-        moves.exited,
-        moves.resolved,
-        moves.went_on,
-        moves.days_in_stage,
-        moves.moved_at
-    from (
-        select
-            sales_process, stage_name, entered_at as moved_at, 1 as arrived, 0 as exited, 0 as resolved, 0 as went_on,
-            cast(null as double) as days_in_stage
-        from visits
-        union all
-        select
-            sales_process, stage_name, exited_at as moved_at, 0 as arrived, 1 as exited,
-            case when exit_kind not in ('deleted', 'merged') then 1 else 0 end as resolved,
-            case when exit_kind in ('advanced', 'won') then 1 else 0 end as went_on,
-            case when exit_kind not in ('deleted', 'merged') and not is_start_imputed then days_in_stage end as days_in_stage
-        from visits
-        where exited_at is not null
-    ) as moves
-    cross join (select min(week_starts_on) as week_starts_on from weeks) as first_week
+        moves.*,
+        greatest(cast(date_trunc('week', moves.moved_at) as date), first_week.week_starts_on) as week_starts_on
+    from moves
+    cross join first_week
+),
+
+moved as (
+    select
+        sales_process,
+        stage_name,
+        week_starts_on,
+        sum(arrived) as arrivals,
+        sum(exited) as exits,
+        sum(resolved) as resolved,
+        sum(went_on) as went_on
+    from events
+    group by sales_process, stage_name, week_starts_on
 ),
 
 -- p85 of the visits closed so far, told at each exit
@@ -67,6 +93,17 @@ aging as (
     )
 ),
 
+left_stage as (
+    select
+        opportunity_id,
+        sales_process,
+        stage_name,
+        min(exited_at) as left_at
+    from visits
+    where exited_at is not null and exit_kind not in ('deleted', 'merged')
+    group by opportunity_id, sales_process, stage_name
+),
+
 -- won or lost as it stood then: a deal counts from the later of leaving the stage and closing, until it is reopened
 outcomes as (
     select
@@ -75,24 +112,40 @@ outcomes as (
         greatest(left_stage.left_at, closed.entered_at) as from_at,
         closed.exited_at as until_at,
         case when closed.is_won_stage then 1 else 0 end as won
-    from (
-        select opportunity_id, sales_process, stage_name, min(exited_at) as left_at
-        from visits
-        where exited_at is not null and exit_kind not in ('deleted', 'merged')
-        group by opportunity_id, sales_process, stage_name
-    ) as left_stage
+    from left_stage
     inner join {{ ref('fct_stage_visits') }} as closed
         on left_stage.opportunity_id = closed.opportunity_id and closed.basis = 'reported' and closed.is_closed_stage
     where closed.exited_at is null or closed.exited_at > left_stage.left_at
 ),
 
 outcome_changes as (
-    select sales_process, stage_name, cast(date_trunc('week', from_at) as date) as week_starts_on, 1 as closed, won
+    select
+        sales_process,
+        stage_name,
+        cast(date_trunc('week', from_at) as date) as week_starts_on,
+        1 as closed,
+        won
     from outcomes
     union all
-    select sales_process, stage_name, cast(date_trunc('week', until_at) as date) as week_starts_on, -1 as closed, -won as won
+    select
+        sales_process,
+        stage_name,
+        cast(date_trunc('week', until_at) as date) as week_starts_on,
+        -1 as closed,
+        -won as won
     from outcomes
     where until_at is not null
+),
+
+outcome as (
+    select
+        sales_process,
+        stage_name,
+        week_starts_on,
+        sum(closed) as closed,
+        sum(won) as won
+    from outcome_changes
+    group by sales_process, stage_name, week_starts_on
 ),
 
 stages as (
@@ -114,6 +167,7 @@ weekly as (
         stages.stage_order,
         weeks.week_starts_on,
         weeks.week_ends_at,
+        weeks.minimum_n,
         coalesce(moved.arrivals, 0) as arrivals,
         coalesce(moved.exits, 0) as exits,
         coalesce(moved.resolved, 0) as resolved,
@@ -124,22 +178,12 @@ weekly as (
         aging.closed_visits
     from stages
     inner join weeks on stages.first_entered_at < weeks.week_ends_at
-    left join (
-        select
-            sales_process, stage_name, week_starts_on, sum(arrived) as arrivals, sum(exited) as exits, sum(resolved) as resolved,
-            sum(went_on) as went_on
-        from events
-        group by sales_process, stage_name, week_starts_on
-    ) as moved
+    left join moved
         on
             stages.sales_process = moved.sales_process
             and stages.stage_name = moved.stage_name
             and weeks.week_starts_on = moved.week_starts_on
-    left join (
-        select sales_process, stage_name, week_starts_on, sum(closed) as closed, sum(won) as won
-        from outcome_changes
-        group by sales_process, stage_name, week_starts_on
-    ) as outcome
+    left join outcome
         on
             stages.sales_process = outcome.sales_process
             and stages.stage_name = outcome.stage_name
@@ -156,15 +200,15 @@ weekly as (
 running as (
     select
         weekly.*,
-        sum(arrivals - exits) over so_far as end_wip,
+        sum(weekly.arrivals - weekly.exits) over so_far as end_wip,
         {{ percentile('exits', 0.5) }} over so_far as median_exits,
-        sum(newly_closed) over so_far as n_resolved,
-        sum(newly_won) over so_far as n_won,
-        last_value(closed_p85_days ignore nulls) over so_far as p85_days,
-        max(closed_visits) over so_far as n_closed_visits,
-        avg(arrivals) over half_year as mean_arrivals,
-        sum(resolved) over quarter as resolved_12_weeks,
-        sum(went_on) over quarter as went_on_12_weeks
+        sum(weekly.newly_closed) over so_far as n_resolved,
+        sum(weekly.newly_won) over so_far as n_won,
+        last_value(weekly.closed_p85_days ignore nulls) over so_far as p85_days,
+        max(weekly.closed_visits) over so_far as n_closed_visits,
+        avg(weekly.arrivals) over half_year as mean_arrivals,
+        sum(weekly.resolved) over quarter as resolved_12_weeks,
+        sum(weekly.went_on) over quarter as went_on_12_weeks
     from weekly
     window
         so_far as (partition by sales_process, stage_name order by week_starts_on rows unbounded preceding),
@@ -174,12 +218,11 @@ running as (
 
 charted as (
     select
-        running.*,
+        *,
         end_wip - arrivals + exits as start_wip,
         abs(end_wip - lag(end_wip) over (partition by sales_process, stage_name order by week_starts_on)) as moving_range,
-        case when resolved_12_weeks >= run.minimum_n then cast(went_on_12_weeks as double) / resolved_12_weeks end as onward_yield
+        case when resolved_12_weeks >= minimum_n then cast(went_on_12_weeks as double) / resolved_12_weeks end as onward_yield
     from running
-    cross join run
 ),
 
 limited as (
@@ -225,14 +268,13 @@ old_deals as (
         avg(case when {{ elapsed_days('visits.entered_at', 'limited.week_ends_at') }} > limited.p85_days then 1.0 else 0.0 end)
             as share_beyond_p85
     from limited
-    cross join run
     inner join visits
         on
             limited.sales_process = visits.sales_process
             and limited.stage_name = visits.stage_name
             and limited.week_ends_at > visits.entered_at
             and limited.week_ends_at <= coalesce(visits.exited_at, {{ end_of_time() }})
-    where limited.n_closed_visits >= run.minimum_n
+    where limited.n_closed_visits >= limited.minimum_n
     group by limited.sales_process, limited.stage_name, limited.week_starts_on
 ),
 
@@ -241,12 +283,13 @@ measured as (
         limited.*,
         coalesce(capacity.loaded_weeks, 0) as loaded_weeks,
         case when capacity.loaded_weeks >= 12 then capacity.p85_exits end as capacity_exits,
-        case when limited.n_resolved >= run.minimum_n then cast(limited.n_won as double) / limited.n_resolved end as p_win,
+        case when limited.n_resolved >= limited.minimum_n then cast(limited.n_won as double) / limited.n_resolved end as p_win,
         old_deals.share_beyond_p85,
-        case when limited.onward_yield is not null then {{ wilson_bound('limited.went_on_12_weeks', 'limited.resolved_12_weeks', '+') }} end
-            as onward_yield_upper
+        case
+            when limited.onward_yield is not null
+                then {{ wilson_bound('limited.went_on_12_weeks', 'limited.resolved_12_weeks', '+') }}
+        end as onward_yield_upper
     from limited
-    cross join run
     left join capacity
         on
             limited.sales_process = capacity.sales_process

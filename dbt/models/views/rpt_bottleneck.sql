@@ -19,7 +19,7 @@ counted as (
         + case when is_below_best then 1 else 0 end as signals,
         row_number() over (
             partition by sales_process, location, week_starts_on
-            order by theta_wins nulls last, end_wip desc, stage_order, stage_name
+            order by theta_wins asc nulls last, end_wip desc, stage_order asc, stage_name asc
         ) as rank_in_location
     from signalled
 ),
@@ -33,12 +33,25 @@ judged as (
     where rank_in_location = 1
 ),
 
+process_weeks as (
+    select distinct
+        sales_process,
+        week_starts_on
+    from {{ ref('fct_stage_weeks') }}
+),
+
 unmeasured as (
-    select 'market' as location, 'no leads are loaded' as cause
+    select
+        'market' as location,
+        'no leads are loaded' as cause
     union all
-    select 'marketing' as location, 'no leads and campaigns are loaded' as cause
+    select
+        'marketing' as location,
+        'no leads and campaigns are loaded' as cause
     union all
-    select 'servicing' as location, 'no cases are loaded' as cause
+    select
+        'servicing' as location,
+        'no cases are loaded' as cause
 )
 
 select
@@ -67,32 +80,41 @@ select
     cast(signals as integer) as signals_for,
     case when theta_wins = lowest_theta and signals >= 2 then 'constraint' else 'undetermined' end as verdict,
     case when theta_wins = lowest_theta and locations_known > 1 then 'fewest wins a week at capacity; ' else '' end
-    || case when is_growing
-        then {{ in_words('end_wip') }} || ' deals stand there, more than the ' || {{ in_words('wip_upper_limit') }} || ' that earlier weeks explain; '
+    || case
+        when is_growing
+            then
+                {{ in_words('end_wip') }} || ' deals stand there, more than the ' || {{ in_words('wip_upper_limit') }}
+                || ' that earlier weeks explain; '
         else ''
     end
-    || case when is_loaded
-        then 'arrivals take up ' || {{ in_words('100 * load_ratio') }} || ' % of what it lets out in its better weeks; '
+    || case
+        when is_loaded
+            then 'arrivals take up ' || {{ in_words('100 * load_ratio') }} || ' % of what it lets out in its better weeks; '
         else ''
     end
-    || case when is_old
-        then {{ in_words('100 * share_beyond_p85') }} || ' % of its deals are older than 85 % of those that left; '
+    || case
+        when is_old
+            then {{ in_words('100 * share_beyond_p85') }} || ' % of its deals are older than 85 % of those that left; '
         else ''
     end
-    || case when is_below_best
-        then {{ in_words('100 * onward_yield') }} || ' % move on, in its best quarter of weeks ' || {{ in_words('100 * best_quartile_yield') }} || ' %; '
+    || case
+        when is_below_best
+            then
+                {{ in_words('100 * onward_yield') }} || ' % move on, in its best quarter of weeks '
+                || {{ in_words('100 * best_quartile_yield') }} || ' %; '
         else ''
     end as evidence_for,
     case
         when capacity_exits is null then 'capacity unknown: ' || {{ in_words('loaded_weeks') }} || ' loaded weeks of the 12 needed; '
         when theta_wins is null then 'too few closed deals to tell what an exit is worth; '
         when theta_wins > lowest_theta then 'another location lets through fewer wins; '
-        when locations_known < 2 then 'the other locations were never loaded, so their capacity is unknown; '
+        when locations_known < 2 then 'the other locations were not loaded for long enough to know their capacity; '
         else ''
     end
     || case when not is_growing then 'no more open deals than earlier weeks explain; ' else '' end
-    || case when not is_loaded
-        then 'arrivals take up only ' || {{ in_words('100 * load_ratio') }} || ' % of its capacity; '
+    || case
+        when not is_loaded
+            then 'arrivals take up only ' || {{ in_words('100 * load_ratio') }} || ' % of its capacity; '
         else ''
     end
     || case when not is_old then 'few deals are old; ' else '' end
@@ -123,5 +145,5 @@ select
     'undetermined' as verdict,
     '' as evidence_for,
     unmeasured.cause as evidence_against
-from (select distinct sales_process, week_starts_on from {{ ref('fct_stage_weeks') }}) as process_weeks
+from process_weeks
 cross join unmeasured

@@ -12,8 +12,9 @@ select
     definitions.breached,
     definitions.not_applicable,
     definitions.unknown,
-    case when definitions.met + definitions.breached >= run.minimum_n
-        then cast(definitions.met as double) / (definitions.met + definitions.breached)
+    case
+        when definitions.met + definitions.breached >= run.minimum_n
+            then cast(definitions.met as double) / (definitions.met + definitions.breached)
     end as met_rate,
     definitions.success,
     definitions.stops,

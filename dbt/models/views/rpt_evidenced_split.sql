@@ -31,11 +31,29 @@ seconds as (
     group by visits.visit_id
 ),
 
+parts as (
+    select 'same' as evidenced_in
+    union all
+    select 'earlier' as evidenced_in
+    union all
+    select 'none' as evidenced_in
+),
+
 lines as (
-    select 'deals' as figure, sales_process, stage_name, evidenced_in, cast(1 as decimal(28, 6)) as amount_of
+    select
+        'deals' as figure,
+        sales_process,
+        stage_name,
+        evidenced_in,
+        cast(1 as decimal(28, 6)) as amount_of
     from deals
     union all
-    select 'amount_corporate' as figure, sales_process, stage_name, evidenced_in, cast(amount_corporate as decimal(28, 6)) as amount_of
+    select
+        'amount_corporate' as figure,
+        sales_process,
+        stage_name,
+        evidenced_in,
+        cast(amount_corporate as decimal(28, 6)) as amount_of
     from deals
     union all
     select
@@ -51,13 +69,7 @@ lines as (
     from {{ ref('fct_stage_visits') }} as visits
     inner join deals on visits.opportunity_id = deals.opportunity_id
     inner join seconds on visits.visit_id = seconds.visit_id
-    cross join (
-        select 'same' as evidenced_in
-        union all
-        select 'earlier' as evidenced_in
-        union all
-        select 'none' as evidenced_in
-    ) as parts
+    cross join parts
     where visits.basis = 'reported'
 )
 

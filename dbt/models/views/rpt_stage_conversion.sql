@@ -1,5 +1,9 @@
 with run as (
-    select as_of, conversion_days, minimum_n from {{ ref('dim_run') }}
+    select
+        as_of,
+        conversion_days,
+        minimum_n
+    from {{ ref('dim_run') }}
 ),
 
 first_entries as (
@@ -23,13 +27,21 @@ first_entries as (
 ),
 
 entries as (
-    select first_entries.*, 'all' as cohort from first_entries
+    select
+        first_entries.*,
+        'all' as cohort
+    from first_entries
     union all
-    select first_entries.*, first_entries.quarter as cohort from first_entries
+    select
+        first_entries.*,
+        first_entries.quarter as cohort
+    from first_entries
 ),
 
 observations as (
-    select * from entries where not is_left_out
+    select *
+    from entries
+    where not is_left_out
 ),
 
 groups as (
@@ -39,15 +51,16 @@ groups as (
         entries.cohort,
         entries.stage_name,
         min(entries.stage_order) as stage_order,
-        sum(case when not is_left_out then 1 else 0 end) as n_entered,
-        sum(case when not is_left_out and is_mature then 1 else 0 end) as n_mature,
-        sum(case when not is_left_out and not is_mature then 1 else 0 end) as n_immature,
-        sum(case when not is_left_out and is_still_open then 1 else 0 end) as n_open,
-        sum(case when not is_left_out and is_deleted then 1 else 0 end) as n_deleted,
-        sum(case when not is_left_out and is_mature and is_deleted and is_within then 1 else 0 end) as n_deleted_within,
-        sum(case when is_left_out then 1 else 0 end) as n_left_truncated,
-        sum(case when not is_left_out and exit_kind is not null then 1 else 0 end) as n_resolved,
-        max(case when not is_left_out then duration_days end) as longest_days
+        sum(case when not entries.is_left_out then 1 else 0 end) as n_entered,
+        sum(case when not entries.is_left_out and entries.is_mature then 1 else 0 end) as n_mature,
+        sum(case when not entries.is_left_out and not entries.is_mature then 1 else 0 end) as n_immature,
+        sum(case when not entries.is_left_out and entries.is_still_open then 1 else 0 end) as n_open,
+        sum(case when not entries.is_left_out and entries.is_deleted then 1 else 0 end) as n_deleted,
+        sum(case when not entries.is_left_out and entries.is_mature and entries.is_deleted and entries.is_within then 1 else 0 end)
+            as n_deleted_within,
+        sum(case when entries.is_left_out then 1 else 0 end) as n_left_truncated,
+        sum(case when not entries.is_left_out and entries.exit_kind is not null then 1 else 0 end) as n_resolved,
+        max(case when not entries.is_left_out then entries.duration_days end) as longest_days
     from entries
     group by entries.basis, entries.sales_process, entries.cohort, entries.stage_name
 ),
@@ -60,11 +73,27 @@ kinds as (
 
 -- advanced and won once more as one kind: what "onward" counts
 exits as (
-    select basis, sales_process, cohort, stage_name, exit_kind, duration_days, is_mature, is_within
+    select
+        basis,
+        sales_process,
+        cohort,
+        stage_name,
+        exit_kind,
+        duration_days,
+        is_mature,
+        is_within
     from observations
     where exit_kind is not null
     union all
-    select basis, sales_process, cohort, stage_name, 'onward' as exit_kind, duration_days, is_mature, is_within
+    select
+        basis,
+        sales_process,
+        cohort,
+        stage_name,
+        'onward' as exit_kind,
+        duration_days,
+        is_mature,
+        is_within
     from observations
     where exit_kind in ('advanced', 'won')
 ),
@@ -87,17 +116,40 @@ life as (
 ),
 
 life_ends as (
-    select basis, sales_process, cohort, stage_name, min(survival) as survival_end
+    select
+        basis,
+        sales_process,
+        cohort,
+        stage_name,
+        min(survival) as survival_end
     from life
     group by basis, sales_process, cohort, stage_name
 ),
 
 survival_within as (
-    select life.basis, life.sales_process, life.cohort, life.stage_name, min(life.survival) as survival_at_days
+    select
+        life.basis,
+        life.sales_process,
+        life.cohort,
+        life.stage_name,
+        min(life.survival) as survival_at_days
     from life
     cross join run
     where life.duration_days <= run.conversion_days
     group by life.basis, life.sales_process, life.cohort, life.stage_name
+),
+
+at_duration as (
+    select
+        basis,
+        sales_process,
+        cohort,
+        stage_name,
+        exit_kind,
+        duration_days,
+        count(*) as kind_leavers
+    from exits
+    group by basis, sales_process, cohort, stage_name, exit_kind, duration_days
 ),
 
 -- every duration of the group for every kind that occurs: the variance also sums over the leaving of other kinds
@@ -117,11 +169,7 @@ leavers_by_kind as (
             and life.sales_process = counted.sales_process
             and life.cohort = counted.cohort
             and life.stage_name = counted.stage_name
-    left join (
-        select basis, sales_process, cohort, stage_name, exit_kind, duration_days, count(*) as kind_leavers
-        from exits
-        group by basis, sales_process, cohort, stage_name, exit_kind, duration_days
-    ) as at_duration
+    left join at_duration
         on
             life.basis = at_duration.basis
             and life.sales_process = at_duration.sales_process

@@ -1,5 +1,8 @@
 with run as (
-    select as_of, minimum_n from {{ ref('dim_run') }}
+    select
+        as_of,
+        minimum_n
+    from {{ ref('dim_run') }}
 ),
 
 observations as (

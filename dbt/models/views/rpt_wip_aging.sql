@@ -1,5 +1,9 @@
 with run as (
-    select as_of, as_of_on, minimum_n from {{ ref('dim_run') }}
+    select
+        as_of,
+        as_of_on,
+        minimum_n
+    from {{ ref('dim_run') }}
 ),
 
 open_deals as (
@@ -104,7 +108,8 @@ select
     days_in_stage as age_days,
     cumulative_days_in_stage as cumulative_age_days,
     age_percentile,
-    case when age_percentile is not null then null
+    case
+        when age_percentile is not null then null
         when days_in_stage is null then 'history does not end in this stage'
         else 'too few closed visits of this stage'
     end as age_percentile_cause,
@@ -120,18 +125,23 @@ select
     breach_names,
     row_number() over (
         order by
-            attention_class,
+            attention_class asc,
             case when attention_class = 1 then ball_days end desc nulls last,
             amount_corporate desc nulls last,
-            opportunity_id
+            opportunity_id asc
     ) as attention_rank,
     case attention_class
-        when 1 then case
-            when last_inbound_at = last_customer_response_at then 'Customer answered ' || {{ days_ago('ball_days') }} || ', nobody replied'
-            else 'Met the customer ' || {{ days_ago('ball_days') }} || ', nobody followed up'
-        end
+        when 1
+            then case
+                when last_inbound_at = last_customer_response_at
+                    then 'Customer answered ' || {{ days_ago('ball_days') }} || ', nobody replied'
+                else 'Met the customer ' || {{ days_ago('ball_days') }} || ', nobody followed up'
+            end
         when 2 then 'Close date has passed: ' || cast(close_on as {{ dbt.type_string() }})
-        when 3 then 'Longer in ' || stage_name || ' than ' || {{ in_words('floor(100 * age_percentile)') }} || ' % of the deals that left it'
+        when 3
+            then
+                'Longer in ' || stage_name || ' than ' || {{ in_words('floor(100 * age_percentile)') }}
+                || ' % of the deals that left it'
         when 4 then 'Not met: ' || breach_names || '. Next: ' || fixes
         when 5 then 'Customer answered today: reply'
         else 'Nothing stands out'

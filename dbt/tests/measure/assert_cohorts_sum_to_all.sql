@@ -1,6 +1,10 @@
 {{ config(tags=['measure']) }}
 -- the quarters of first entry sum to the row 'all'
-select basis, sales_process, stage_name, exit_kind
+select
+    basis,
+    sales_process,
+    stage_name,
+    exit_kind
 from {{ ref('rpt_stage_conversion') }}
 group by basis, sales_process, stage_name, exit_kind
 having

@@ -1,6 +1,10 @@
 {{ config(tags=['measure']) }}
 -- entered = exits of every kind + open + deleted; onward repeats two kinds
-select basis, sales_process, cohort, stage_name
+select
+    basis,
+    sales_process,
+    cohort,
+    stage_name
 from {{ ref('rpt_stage_conversion') }}
 where exit_kind <> 'onward'
 group by basis, sales_process, cohort, stage_name
