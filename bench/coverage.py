@@ -51,8 +51,8 @@ def measure(seeds: range, opportunities: int, folder: Path) -> dict[str, Any]:
         stages = stage_map.propose(connection)
         control.write_control(connection, run, [stage.row for stage in stages], [], [])
     build = DbtBuild(ROOT / "dbt", home)
-    build.build("conform")
-    build.build("measure")
+    build.build("conform", only="rpt_stage_conversion")
+    build.build("measure", only="rpt_stage_conversion")
     with duckdb.connect(str(home.building), read_only=True) as mart:
         rows = mart.execute("""
             SELECT sales_process, stage_name, n_rate, rate_lower, rate_upper, incidence_lower, incidence_upper

@@ -52,12 +52,19 @@ class DbtBuild:
     def __init__(self, project_dir: Path, home: Home) -> None:
         self._project_dir, self._home, self._manifest = project_dir, home, None
 
-    def build(self, tag: str, *, full_refresh: bool = False, progress: Progress | None = None) -> int:
-        """Models and data tests tagged `tag`, into the target of the same name. Returns how many nodes ran.
+    def build(
+        self, tag: str, *, only: str | None = None, full_refresh: bool = False, progress: Progress | None = None
+    ) -> int:
+        """Models and data tests tagged `tag`, into the target of the same name; with `only` (a model), what it needs.
+
+        Returns how many nodes ran.
 
         Raises WarehouseError naming the first node that failed and how many did.
         """
-        arguments = ["build", "--select", f"tag:{tag}", "--target", tag, "--exclude-resource-type", "unit_test"]
+        selected = f"tag:{tag},+{only}" if only else f"tag:{tag}"
+        arguments = ["build", "--select", selected, "--target", tag, "--exclude-resource-type", "unit_test"]
+        if only:
+            arguments += ["--indirect-selection", "buildable"]
         if full_refresh:
             arguments.append("--full-refresh")
         seen: dict[str, Any] = {"selected": 0, "done": 0}
