@@ -20,7 +20,9 @@ select
     deals.amount,
     deals.currency_code,
     deals.amount_corporate,
-    verdicts.observed_value,
+    -- a breach of a visit is told with the visit's stage: it need not be where the deal stands now
+    case when visits.visit_id is not null then 'stage ' || visits.stage_name || ': ' else '' end
+    || verdicts.observed_value as observed_value,
     definitions.threshold,
     definitions.why,
     definitions.fix,
@@ -32,3 +34,5 @@ from {{ ref('fct_definition_verdicts') }} as verdicts
 cross join {{ ref('dim_run') }} as run
 inner join {{ ref('dim_definition') }} as definitions on verdicts.definition_id = definitions.definition_id
 left join {{ ref('fct_opportunities') }} as deals on verdicts.record_id = deals.opportunity_id
+left join {{ ref('fct_stage_visits') }} as visits
+    on verdicts.entity = 'stage_visit' and verdicts.row_key = visits.visit_id and visits.basis = 'reported'
