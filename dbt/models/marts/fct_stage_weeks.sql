@@ -120,21 +120,23 @@ outcomes as (
 
 outcome_changes as (
     select
-        sales_process,
-        stage_name,
-        cast(date_trunc('week', from_at) as date) as week_starts_on,
+        outcomes.sales_process,
+        outcomes.stage_name,
+        greatest(cast(date_trunc('week', outcomes.from_at) as date), first_week.week_starts_on) as week_starts_on,
         1 as closed,
-        won
+        outcomes.won
     from outcomes
+    cross join first_week
     union all
     select
-        sales_process,
-        stage_name,
-        cast(date_trunc('week', until_at) as date) as week_starts_on,
+        outcomes.sales_process,
+        outcomes.stage_name,
+        greatest(cast(date_trunc('week', outcomes.until_at) as date), first_week.week_starts_on) as week_starts_on,
         -1 as closed,
-        -won as won
+        -outcomes.won as won
     from outcomes
-    where until_at is not null
+    cross join first_week
+    where outcomes.until_at is not null
 ),
 
 outcome as (

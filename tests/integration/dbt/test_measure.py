@@ -426,3 +426,14 @@ def test_age_percentile_is_the_share_of_closed_visits_no_longer_than_this(mart: 
             expected = sum(1 for other in days if other <= row["age_days"]) / len(days)
             assert row["age_percentile"] == pytest.approx(expected, abs=1e-12)
     assert 0 < too_few < len(rows)
+
+
+def test_an_org_without_deals_gives_empty_views_and_one_run(bench: Any) -> None:
+    bench.control()
+    bench.build()
+    (counts,) = _measured(bench, """
+        select (select count(*) from mart.rpt_run) as runs, (select n_opportunities from mart.rpt_run) as deals,
+               (select set_aside_share from mart.rpt_run) as aside, (select count(*) from mart.rpt_bottleneck) as weeks,
+               (select count(*) from mart.rpt_stage_conversion) as stages, (select count(*) from mart.rpt_wip_aging) as wip
+    """)  # fmt: skip
+    assert counts == {"runs": 1, "deals": 0, "aside": None, "weeks": 0, "stages": 0, "wip": 0}
