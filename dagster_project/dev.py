@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from dagster_project.settings import REPOSITORY
 _INSTANCE = """\
 # Nothing is sent home; steps that write the warehouse go one at a time.
 telemetry:
+  enabled: false
+nux:
   enabled: false
 concurrency:
   pools:
@@ -51,10 +54,15 @@ def main() -> None:
             "3000",
         ]
         sys.stderr.write("Dagster: http://127.0.0.1:3000 (Ctrl-C ends it and the demo org)\n")
-        try:
-            subprocess.run(command, env=environment, check=False, cwd=REPOSITORY)
-        except KeyboardInterrupt:
-            sys.stderr.write("ended\n")
+        # an end by a service manager is an end like Ctrl-C: both children go in order
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with subprocess.Popen(command, env=environment, cwd=REPOSITORY) as dagster:
+            try:
+                dagster.wait()
+            except KeyboardInterrupt:
+                dagster.terminate()
+                dagster.wait()
+                sys.stderr.write("ended\n")
 
 
 if __name__ == "__main__":
