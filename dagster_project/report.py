@@ -51,7 +51,7 @@ def print_view(publication: Path, view: str | None, *, output: str, limit: int |
                 "SELECT table_name, estimated_size, coalesce(comment, '') FROM duckdb_tables() WHERE schema_name = 'mart' "
                 "ORDER BY table_name LIKE 'rpt%' DESC, 1"
             ).fetchall()
-            _write(["view", "rows", "what"], [(n, r, _first_line(c)) for n, r, c in rows], output)
+            _write(["view", "rows", "what"], [(n, r, _question(c)) for n, r, c in rows], output)
             return
         if view not in names:
             raise SettingsError(
@@ -64,14 +64,14 @@ def print_view(publication: Path, view: str | None, *, output: str, limit: int |
 
 def print_breaches(publication: Path, *, output: str, rule: str | None, owner: str | None, limit: int | None) -> None:
     """Failed definition checks, largest amount first: record, what was seen, what is owed, who, the fix."""
-    where, parameters = [], []
+    where, parameters = ["status = 'breached'"], []
     if rule:
         where.append("(definition_id = ? OR CAST(rule_number AS VARCHAR) = ?)")
         parameters += [rule.upper(), rule.upper().lstrip("R").lstrip("0")]
     if owner:
         where.append("owner_name = ?")
         parameters.append(owner)
-    condition = f"WHERE {' AND '.join(where)}" if where else ""
+    condition = f"WHERE {' AND '.join(where)}"
     columns = (
         "*" if output != "table"
         else "definition_id AS rule, record_name, owner_name AS owner, stage_name AS stage, amount_corporate AS amount, "
@@ -158,8 +158,11 @@ def _shown(value: Any) -> str:
     return escape(str(value))
 
 
-def _first_line(text: str) -> str:
-    return text.strip().split("\n", 1)[0][:100]
+def _question(text: str) -> str:
+    """The question that a view answers, else the first words of its description."""
+    flat = " ".join(text.split())
+    asked = [part.rsplit(". ", 1)[-1] + "?" for part in flat.split("?")[:1] if "?" in flat]
+    return asked[0] if asked else flat[:100]
 
 
 def print_summary(publication: Path) -> None:
@@ -244,7 +247,7 @@ def _constraint_lines(mart: duckdb.DuckDBPyConnection) -> Iterator[str]:
         else:
             measured = [row for row in rows if row[4] == "measured"]
             closest = measured[0] if measured else rows[0]
-            yield f"{process}: undetermined; no location has two signals that agree. Nearest: {closest[1]} ({_clean(closest[7])})."
+            yield f"{process}: undetermined: the evidence does not agree. Nearest: {closest[1]} ({_clean(closest[7])})."
     unmeasured = sorted({row[1] for row in newest if row[4] != "measured"})
     if unmeasured:
         yield f"[dim]Not measured: {', '.join(unmeasured)} (leads, campaigns and cases are not loaded).[/dim]"

@@ -44,7 +44,7 @@ def instant_sql(text: str) -> str:
     offset = rf"regexp_extract({text}, '([+-])(\d{{2}}):?(\d{{2}})$', ['s','h','m'])"
     has_offset = rf"regexp_matches({text}, ':\d{{2}}(\.\d+)?[+-]\d{{2}}:?\d{{2}}$')"
     base = f"try_cast(replace(substr({text}, 1, 16), 'T', ' ') || coalesce(nullif(regexp_extract({text}, '^.{{16}}(:\\d{{2}}(\\.\\d+)?)', 1), ''), ':00') AS TIMESTAMP)"  # noqa: E501
-    minutes = f"(try_cast({offset}.h AS INTEGER) * 60 + try_cast({offset}.m AS INTEGER)) * (CASE {offset}.s WHEN '-' THEN -1 ELSE 1 END)"  # noqa: E501
+    minutes = f"(try_cast({offset}.h AS INTEGER) * 60 + try_cast({offset}.m AS INTEGER)) * (CASE {offset}.s WHEN '-' THEN -1 ELSE 1 END)"
     shifted = f"{base} - to_minutes(CASE WHEN {has_offset} THEN {minutes} ELSE 0 END)"
     return f"CASE WHEN regexp_full_match({text}, '{form}') THEN {shifted} END"
 

@@ -23,7 +23,7 @@ _ROWS_A_BATCH = 50_000
 def check_keys(connection: duckdb.DuckDBPyConnection, name: str, key: Sequence[str], typed: Path) -> None:
     """Raise IncompleteExtractError where a record came twice, as when one page is repeated in another's place."""
     keys = ", ".join(_name(column) for column in key)
-    rows, distinct = _row(connection, f"SELECT count(*), count(DISTINCT ({keys})) FROM {_parquet([str(typed)])}")  # noqa: S608
+    rows, distinct = _row(connection, f"SELECT count(*), count(DISTINCT ({keys})) FROM {_parquet([str(typed)])}")
     if rows != distinct:
         raise IncompleteExtractError(
             f"{rows - distinct:,} records came twice, so others are missing.",
@@ -36,7 +36,7 @@ def newest(connection: duckdb.DuckDBPyConnection, typed: Path, cursor: str | Non
     """The newest value of the cursor (UTC)."""
     if cursor is None:
         return None
-    (value,) = _row(connection, f"SELECT epoch_us(max({_name(cursor)})) FROM {_parquet([str(typed)])}")  # noqa: S608
+    (value,) = _row(connection, f"SELECT epoch_us(max({_name(cursor)})) FROM {_parquet([str(typed)])}")
     return None if value is None else datetime.fromtimestamp(0, UTC) + (_micros(value))
 
 
@@ -59,19 +59,19 @@ def changed(
     operation = f"CASE WHEN n.{deletion} THEN 'delete' ELSE 'upsert' END" if deletion != "false" else "'upsert'"
     new = _parquet([str(typed)])
     if not landed:
-        query = f"SELECT {columns}, {operation} AS _operation FROM {new} n"  # noqa: S608
+        query = f"SELECT {columns}, {operation} AS _operation FROM {new} n"
     else:
         old = _parquet(landed)
-        known = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {old}").fetchall()}  # noqa: S608
+        known = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {old}").fetchall()}
         keys = ", ".join(_name(column) for column in key)
-        latest = f"SELECT * FROM {old} QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _batch_seq DESC) = 1"  # noqa: S608
+        latest = f"SELECT * FROM {old} QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _batch_seq DESC) = 1"
         same = " AND ".join(
             f"n.{_name(f)} IS NOT DISTINCT FROM {'o.' + _name(f) if f in known else 'NULL'}" for f in fields
         )
         on = " AND ".join(f"n.{_name(column)} = o.{_name(column)}" for column in key)
         operation_same = f"{operation} = o._operation"
         query = (
-            f"WITH latest AS ({latest}) SELECT {columns}, {operation} AS _operation FROM {new} n "  # noqa: S608
+            f"WITH latest AS ({latest}) SELECT {columns}, {operation} AS _operation FROM {new} n "
             f"LEFT JOIN latest o ON {on} WHERE o._batch_seq IS NULL OR NOT ({same} AND {operation_same})"
         )
         if tombstones:
@@ -84,7 +84,7 @@ def changed(
     connection.execute(f"COPY ({query}) TO '{_quoted(str(target))}' (FORMAT parquet, COMPRESSION lz4_raw)")
     rows, deleted = _row(
         connection,
-        f"SELECT count(*), count(*) FILTER (_operation = 'delete') FROM {_parquet([str(target)])}",  # noqa: S608
+        f"SELECT count(*), count(*) FILTER (_operation = 'delete') FROM {_parquet([str(target)])}",
     )
     return target, rows, deleted
 

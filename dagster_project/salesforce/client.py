@@ -5,6 +5,7 @@ The session comes from simple-salesforce's login; its Salesforce object gives th
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import zlib
@@ -302,10 +303,9 @@ class SalesforceClient:
 
     def _note(self, response: requests.Response) -> None:
         if date := response.headers.get("Date"):
-            try:
+            # a clock that cannot be read is no clock; whoever needs one asks again
+            with contextlib.suppress(ValueError):
                 self._time = parsedate_to_datetime(date).astimezone(UTC)
-            except ValueError:
-                pass
         if found := re.search(r"api-usage=(\d+)/(\d+)", response.headers.get("Sforce-Limit-Info", "")):
             self.api_usage = ApiUsage(int(found[1]), int(found[2]))
 

@@ -76,7 +76,7 @@ def csv_pages(
     if not paths:
         source = f"(SELECT {', '.join(f'NULL::VARCHAR AS {_name(f)}' for f in fields)}, NULL::VARCHAR AS filename WHERE false)"
     _convert(connection, name, fields, source, "filename", target)
-    rows = dict(connection.execute(f"SELECT _page, count(*) FROM {_parquet(target)} GROUP BY 1").fetchall())  # noqa: S608
+    rows = dict(connection.execute(f"SELECT _page, count(*) FROM {_parquet(target)} GROUP BY 1").fetchall())
     for page in pages:
         arrived = int(rows.get(str(page.path), 0))
         if arrived != page.stated:
@@ -98,11 +98,11 @@ def json_pages(
     shape = ", ".join(f"{_name(field)} VARCHAR" for field in fields)
     largest = max((page.stat().st_size for page in pages), default=0) + 1024
     source = (
-        f"(SELECT unnest(records, recursive := true), 'rest' AS filename FROM read_json([{', '.join(_text(str(p)) for p in pages)}], "  # noqa: S608
+        f"(SELECT unnest(records, recursive := true), 'rest' AS filename FROM read_json([{', '.join(_text(str(p)) for p in pages)}], "
         f"format = 'unstructured', maximum_object_size = {max(largest, 1 << 24)}, columns = {{records: 'STRUCT({_inner(shape)})[]'}}))"
     )
     _convert(connection, name, fields, source, "filename", target)
-    (rows,) = connection.execute(f"SELECT count(*) FROM {_parquet(target)}").fetchone() or (0,)  # noqa: S608
+    (rows,) = connection.execute(f"SELECT count(*) FROM {_parquet(target)}").fetchone() or (0,)
     return Decoded(target, int(rows))
 
 
@@ -115,7 +115,7 @@ def _convert(
     target: Path,
 ) -> None:
     casts = ", ".join(f"CAST(nullif({_name(n)}, '') AS {column_type(f)}) AS {_name(n)}" for n, f in fields.items())
-    statement = f"COPY (SELECT {casts}, {page} AS _page FROM {source}) TO {_text(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"  # noqa: S608
+    statement = f"COPY (SELECT {casts}, {page} AS _page FROM {source}) TO {_text(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
     try:
         connection.execute(statement)
     except duckdb.ConversionException as error:
@@ -151,7 +151,7 @@ def _bad_value_or_none(
         if kind == "VARCHAR":
             continue
         query = (
-            f"SELECT {key}, {_name(field)} FROM {source} "  # noqa: S608
+            f"SELECT {key}, {_name(field)} FROM {source} "
             f"WHERE nullif({_name(field)}, '') IS NOT NULL AND TRY_CAST({_name(field)} AS {kind}) IS NULL LIMIT 1"
         )
         try:

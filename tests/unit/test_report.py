@@ -27,15 +27,23 @@ def publication(tmp_path: Path) -> Path:
 def test_csv_is_safe_to_open_in_a_spreadsheet(publication: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report.print_view(publication, "rpt_x", output="csv", limit=None)
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
-    assert rows == [["n", "name", "amount", "seen_at"], ["1", "'=HYPERLINK(\"http://x\")", "1234.5", "2026-07-01T00:00:00"], ["2", "[bold]x", "", ""]]
+    assert rows == [
+        ["n", "name", "amount", "seen_at"],
+        ["1", '\'=HYPERLINK("http://x")', "1234.5", "2026-07-01T00:00:00"],
+        ["2", "[bold]x", "", ""],
+    ]
 
 
 def test_json_keeps_types_and_unknown_values(publication: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report.print_view(publication, "rpt_x", output="json", limit=1)
-    assert json.loads(capsys.readouterr().out) == [{"n": 1, "name": '=HYPERLINK("http://x")', "amount": 1234.5, "seen_at": "2026-07-01T00:00:00"}]
+    assert json.loads(capsys.readouterr().out) == [
+        {"n": 1, "name": '=HYPERLINK("http://x")', "amount": 1234.5, "seen_at": "2026-07-01T00:00:00"}
+    ]
 
 
-def test_a_table_shows_text_as_it_is_and_says_when_it_is_cut(publication: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_shows_text_as_it_is_and_says_when_it_is_cut(
+    publication: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     report.print_view(publication, "rpt_x", output="table", limit=None)
     assert "[bold]x" in capsys.readouterr().out
     report.print_view(publication, "rpt_x", output="table", limit=1)

@@ -8,7 +8,11 @@ from dagster_project import settings
 from dagster_project.errors import SettingsError
 from dagster_project.salesforce import auth
 
-CLIENT = {"SALESFORCE_LOGIN_URL": "https://acme.my.salesforce.com", "SALESFORCE_CLIENT_ID": "id", "SALESFORCE_CLIENT_SECRET": "canary-secret"}
+CLIENT = {
+    "SALESFORCE_LOGIN_URL": "https://acme.my.salesforce.com",
+    "SALESFORCE_CLIENT_ID": "id",
+    "SALESFORCE_CLIENT_SECRET": "canary-secret",
+}
 
 
 def load(tmp_path: Path, environment: dict[str, str], dotenv: str = "") -> settings.Settings:
@@ -20,9 +24,18 @@ def load(tmp_path: Path, environment: dict[str, str], dotenv: str = "") -> setti
     ("given", "kind"),
     [
         (CLIENT, auth.ClientCredentials),
-        ({"SALESFORCE_CLIENT_ID": "id", "SALESFORCE_USERNAME": "a@b.c", "SALESFORCE_PRIVATE_KEY": "key"}, auth.JwtBearer),
-        ({"SALESFORCE_INSTANCE_URL": "https://acme.my.salesforce.com", "SALESFORCE_ACCESS_TOKEN": "t"}, auth.AccessToken),
-        ({"SALESFORCE_USERNAME": "a@b.c", "SALESFORCE_PASSWORD": "p", "SALESFORCE_SECURITY_TOKEN": "t"}, auth.UsernamePassword),
+        (
+            {"SALESFORCE_CLIENT_ID": "id", "SALESFORCE_USERNAME": "a@b.c", "SALESFORCE_PRIVATE_KEY": "key"},
+            auth.JwtBearer,
+        ),
+        (
+            {"SALESFORCE_INSTANCE_URL": "https://acme.my.salesforce.com", "SALESFORCE_ACCESS_TOKEN": "t"},
+            auth.AccessToken,
+        ),
+        (
+            {"SALESFORCE_USERNAME": "a@b.c", "SALESFORCE_PASSWORD": "p", "SALESFORCE_SECURITY_TOKEN": "t"},
+            auth.UsernamePassword,
+        ),
     ],
 )
 def test_what_is_given_chooses_the_login(tmp_path: Path, given: dict[str, str], kind: type) -> None:
@@ -30,14 +43,20 @@ def test_what_is_given_chooses_the_login(tmp_path: Path, given: dict[str, str], 
 
 
 def test_the_environment_wins_over_dotenv(tmp_path: Path) -> None:
-    loaded = load(tmp_path, {"SALESFORCE_CLIENT_ID": "from-environment"}, "SALESFORCE_CLIENT_ID=from-file\nSALESFORCE_CLIENT_SECRET=s\n")
+    loaded = load(
+        tmp_path,
+        {"SALESFORCE_CLIENT_ID": "from-environment"},
+        "SALESFORCE_CLIENT_ID=from-file\nSALESFORCE_CLIENT_SECRET=s\n",
+    )
     assert loaded.login.client_id == "from-environment"
     assert loaded.login.client_secret is not None
 
 
 def test_a_secret_may_lie_in_a_file_and_shows_nowhere(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("canary-secret\n", encoding="utf-8")
-    loaded = load(tmp_path, {**CLIENT, "SALESFORCE_CLIENT_SECRET": "", "SALESFORCE_CLIENT_SECRET_FILE": str(tmp_path / "secret")})
+    loaded = load(
+        tmp_path, {**CLIENT, "SALESFORCE_CLIENT_SECRET": "", "SALESFORCE_CLIENT_SECRET_FILE": str(tmp_path / "secret")}
+    )
     assert "canary-secret" not in repr(loaded) + str(loaded) + repr(loaded.credentials()) + repr(loaded.request())
     assert loaded.login.client_secret is not None
     assert loaded.login.client_secret.get_secret_value() == "canary-secret"
@@ -54,7 +73,9 @@ def test_a_secret_may_lie_in_a_file_and_shows_nowhere(tmp_path: Path) -> None:
         ({"SALESFORCE_CLIENT_SECRET_FILE": "/nowhere/at/all"}, "cannot be read"),
     ],
 )
-def test_a_login_that_cannot_work_says_what_lacks_and_no_secret(tmp_path: Path, environment: dict[str, str], told: str) -> None:
+def test_a_login_that_cannot_work_says_what_lacks_and_no_secret(
+    tmp_path: Path, environment: dict[str, str], told: str
+) -> None:
     with pytest.raises(SettingsError) as caught:
         load(tmp_path, environment).credentials()
     assert told in str(caught.value)

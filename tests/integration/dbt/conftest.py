@@ -40,7 +40,7 @@ def stage_entry(name: str, evidence: str, from_step_rank: int, **changes: Any) -
     """An enforced, configured stage-entry definition."""
     return {
         "definition_id": name, "rule_number": int(name[1:]), "version": 1, "kind": "stage_entry", "mode": "enforce",
-        "entity": "opportunity", "from_step_rank": from_step_rank, "evidence": evidence, "is_configured": True, **changes,  # noqa: E501
+        "entity": "opportunity", "from_step_rank": from_step_rank, "evidence": evidence, "is_configured": True, **changes,
     }  # fmt: skip
 
 
@@ -144,8 +144,8 @@ def deal(number: int = 1, **fields: Any) -> dict[str, Any]:
     """An Opportunity row."""
     return {
         "Id": f"006{number:015d}", "IsDeleted": False, "Name": f"Deal {number}", "StageName": "Prospecting",
-        "Amount": "1000.00", "CurrencyIsoCode": "USD", "CloseDate": date(2026, 2, 15), "IsClosed": False, "IsWon": False,  # noqa: E501
-        "OwnerId": "005000000000000001", "CreatedDate": at(0), "LastModifiedDate": at(1), "SystemModstamp": at(1), **fields,  # noqa: E501
+        "Amount": "1000.00", "CurrencyIsoCode": "USD", "CloseDate": date(2026, 2, 15), "IsClosed": False, "IsWon": False,
+        "OwnerId": "005000000000000001", "CreatedDate": at(0), "LastModifiedDate": at(1), "SystemModstamp": at(1), **fields,
     }  # fmt: skip
 
 

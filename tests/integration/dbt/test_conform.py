@@ -80,7 +80,7 @@ def test_visits_equal_a_plain_reading_of_the_rules(bench: Any, histories: list[l
         deals.append(opportunity)
         for position, (instant, stage) in enumerate(ordered):
             rows.append({"Id": f"008{number:09d}{position:06d}", "OpportunityId": opportunity["Id"], "StageName": stage,
-                         "CreatedDate": bench.utc(instant), "SystemModstamp": bench.utc(instant), "IsDeleted": False})  # fmt: skip  # noqa: E501
+                         "CreatedDate": bench.utc(instant), "SystemModstamp": bench.utc(instant), "IsDeleted": False})  # fmt: skip
         past = [change for change in ordered if change[0] <= AS_OF]
         # without a past the deal stands in its first known stage since creation
         expected[opportunity["Id"]] = _visits(past or [(START, ordered[0][1])])
@@ -148,7 +148,7 @@ def test_amounts_are_converted_at_the_dated_rate_else_the_currency_s_own_else_un
         {"Id": "01L000000000000002", "IsoCode": "GBP", "ConversionRate": 0.5, "IsCorporate": False},
     ])  # fmt: skip
     bench.land("DatedConversionRate", [
-        {"Id": f"04w00000000000000{n}", "IsoCode": "EUR", "ConversionRate": rate, "StartDate": start, "NextStartDate": end}  # noqa: E501
+        {"Id": f"04w00000000000000{n}", "IsoCode": "EUR", "ConversionRate": rate, "StartDate": start, "NextStartDate": end}
         for n, rate, start, end in [(1, 0.8, "2026-01-01", "2026-02-15"), (2, 0.4, "2026-02-15", "9999-12-31")]
     ])  # fmt: skip
     bench.control()
@@ -165,7 +165,7 @@ def test_a_past_as_of_takes_stage_and_amount_from_the_history(bench: Any) -> Non
         {"Id": f"00800000000000000{n}", "IsDeleted": False, "OpportunityId": bench.deal(1)["Id"], "StageName": stage,
          "Amount": amount, "CloseDate": "2026-03-01", "CreatedDate": bench.utc(START + timedelta(days=day)),
          "SystemModstamp": bench.utc(START + timedelta(days=day))}
-        for n, day, stage, amount in [(1, 0, "Prospecting", None), (2, 5, "Proposal", "500.00"), (3, 20, "Closed Won", "900.00")]  # noqa: E501
+        for n, day, stage, amount in [(1, 0, "Prospecting", None), (2, 5, "Proposal", "500.00"), (3, 20, "Closed Won", "900.00")]
     ])  # fmt: skip
     bench.control(as_of=START + timedelta(days=10))
     bench.build()
@@ -182,7 +182,7 @@ def test_evidence_decides_the_stage_from_the_moment_it_is_there(bench: Any) -> N
     bench.land("Opportunity", [bench.deal(n, StageName="Closed Won", Amount=None) for n in (1, 2)])
     bench.land("OpportunityHistory", [
         {"Id": f"008{n:09d}{i:06d}", "IsDeleted": False, "OpportunityId": bench.deal(n)["Id"], "StageName": stage,
-         "CreatedDate": bench.utc(START + timedelta(days=day)), "SystemModstamp": bench.utc(START + timedelta(days=day))}  # noqa: E501
+         "CreatedDate": bench.utc(START + timedelta(days=day)), "SystemModstamp": bench.utc(START + timedelta(days=day))}
         for n in (1, 2) for i, (day, stage) in enumerate(days)
     ])  # fmt: skip
     role = {"Id": "00K000000000000001", "IsDeleted": False, "OpportunityId": bench.deal(1)["Id"],
@@ -213,7 +213,7 @@ def test_every_case_of_stage_visits_holds(bench: Any) -> None:
     project = str(bench.project)
     try:
         result = dbtRunner().invoke([
-            "test", "--select", "test_type:unit,tag:conform", "--project-dir", project, "--profiles-dir", project, "--quiet",  # noqa: E501
+            "test", "--select", "test_type:unit,tag:conform", "--project-dir", project, "--profiles-dir", project, "--quiet",
             "--target-path", str(bench.home.warehouse / "unit"), "--log-path", str(bench.home.warehouse / "unit"),
         ])  # fmt: skip
     finally:

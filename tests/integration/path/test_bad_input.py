@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from salesforce_simulator.process import running_simulator
-
 from tests.integration.path.conftest import COMMAND, Bench
 
 
@@ -124,7 +123,9 @@ def test_another_org_is_not_mixed_into_a_home(bench: Bench, tmp_path: Path) -> N
     before = bench.manifest()
     other = tmp_path / "export"
     other.mkdir()
-    (other / "Opportunity.csv").write_text("Id,Name,StageName,CloseDate,CreatedDate\n006000000000001AAA,one,Prospecting,2026-01-01,2025-12-01T00:00:00.000Z\n")
+    (other / "Opportunity.csv").write_text(
+        "Id,Name,StageName,CloseDate,CreatedDate\n006000000000001AAA,one,Prospecting,2026-01-01,2025-12-01T00:00:00.000Z\n"
+    )
     (other / "OpportunityStage.csv").write_text("Id,ApiName,MasterLabel,SortOrder,IsActive,IsClosed,IsWon\n01J000000000001EAA,Prospecting,Prospecting,1,true,false,false\n")  # fmt: skip
     with running_simulator(("--export", str(other))) as stranger:
         told = _one_line(Bench(bench.home, stranger).command("run"))
@@ -180,7 +181,11 @@ def test_a_kill_at_any_moment(bench: Bench, when: float) -> None:
 
 def test_two_runs_at_once_do_not_collide(bench: Bench) -> None:
     first = subprocess.Popen(
-        [COMMAND, "run", "--home", str(bench.home)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=bench.environment()
+        [COMMAND, "run", "--home", str(bench.home)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=bench.environment(),
     )
     deadline = time.monotonic() + 30
     while not (bench.home / "landing").exists() and time.monotonic() < deadline:
@@ -196,7 +201,14 @@ def test_two_runs_at_once_do_not_collide(bench: Bench) -> None:
 def test_the_doctor_says_what_to_do(bench: Bench, exported: Callable[[Path], Bench], tmp_path: Path) -> None:
     healthy = bench.command("doctor")
     assert healthy.returncode == 0
-    for sign in ("logged in to", "Opportunity: all", "history rows", "customer responses:", "API calls left", "can be written"):
+    for sign in (
+        "logged in to",
+        "Opportunity: all",
+        "history rows",
+        "customer responses:",
+        "API calls left",
+        "can be written",
+    ):
         assert sign in healthy.stdout
     wrong = bench.command("doctor", SALESFORCE_CLIENT_SECRET="a-wrong-secret-000000")
     assert wrong.returncode == 1

@@ -13,7 +13,10 @@ from salesforce_simulator.process import running_simulator
 def result(tmp_path_factory: pytest.TempPathFactory):
     """The job `full_path` run once, with the definitions it came from."""
     folder = tmp_path_factory.mktemp("dagster")
-    with running_simulator(("--demo", "--seed", "3", "--opportunities", "400")) as org, pytest.MonkeyPatch.context() as patch:
+    with (
+        running_simulator(("--demo", "--seed", "3", "--opportunities", "400")) as org,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setenv("LEANFUNNEL_HOME", str(folder / "home"))
         patch.setenv("SALESFORCE_LOGIN_URL", org["url"])
         patch.setenv("SALESFORCE_CLIENT_ID", org["client_id"])
@@ -34,7 +37,12 @@ def test_the_job_builds_everything_from_objects_to_the_published_mart(result) ->
     run, _, home, _ = result
     assert run.success
     keys = {event.asset_key.to_user_string() for event in run.get_asset_materialization_events()}
-    assert {"salesforce/Opportunity", "control/run", "staging/stg_salesforce__opportunity", "intermediate/int_stage_visits"} <= keys
+    assert {
+        "salesforce/Opportunity",
+        "control/run",
+        "staging/stg_salesforce__opportunity",
+        "intermediate/int_stage_visits",
+    } <= keys
     assert {"audit/verdict", "mart/rpt_stage_conversion", "published/mart"} <= keys
     assert (home / "published/current/leanfunnel.duckdb").exists()
 
