@@ -19,7 +19,7 @@ def publication(tmp_path: Path) -> Path:
         connection.execute("""
             CREATE SCHEMA mart;
             CREATE TABLE mart.rpt_x (n INTEGER, name VARCHAR, amount DECIMAL(18, 2), seen_at TIMESTAMP);
-            COMMENT ON TABLE mart.rpt_x IS 'Grain: a row.';
+            COMMENT ON TABLE mart.rpt_x IS 'Grain: a row. What is x? Read it so.';
             INSERT INTO mart.rpt_x VALUES (1, '=HYPERLINK("http://x")', 1234.5, TIMESTAMP '2026-07-01 00:00:00'), (2, '[bold]x', NULL, NULL)""")
     return tmp_path
 
@@ -52,7 +52,7 @@ def test_a_table_shows_text_as_it_is_and_says_when_it_is_cut(
 
 def test_the_list_of_views_says_what_each_answers(publication: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report.print_view(publication, None, output="csv", limit=None)
-    assert "rpt_x,2,Grain: a row." in capsys.readouterr().out
+    assert "rpt_x,2,What is x?" in capsys.readouterr().out
 
 
 def test_an_unknown_view_and_a_missing_mart_are_told(publication: Path, tmp_path: Path) -> None:
