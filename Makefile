@@ -33,7 +33,11 @@ dev: $(VENV)/.dev ## the demo org and the Dagster UI on http://127.0.0.1:3000
 
 test: lint unit integration ## linters and every test that is not long
 
+# sqlfluff's dbt templater opens a warehouse of its own, an empty one
+lint: export LEANFUNNEL_CONFORMED := $(CURDIR)/.lint/conformed.duckdb
+lint: export LEANFUNNEL_BUILDING := $(CURDIR)/.lint/leanfunnel.duckdb
 lint: $(VENV)/.dev
+	@mkdir -p .lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -299,7 +299,7 @@ def _described(run: _Run, spec: ObjectSpec) -> tuple[ObjectDescription | None, s
     from dagster_project.salesforce import stage_picklist
 
     if not spec.described:
-        return stage_picklist.description(spec), "missing"
+        return (stage_picklist.description(spec), "present") if stage_picklist.is_open(run.client) else (None, "hidden")
     description = run.client.describe(spec.name)
     if description is None:
         return None, "missing"

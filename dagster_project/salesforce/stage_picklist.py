@@ -21,12 +21,17 @@ def description(spec: ObjectSpec) -> ObjectDescription:
     return ObjectDescription(spec.name, fields)
 
 
+def is_open(client: SalesforceClient) -> bool:
+    """Whether this user may ask the UI API for picklists at all: an answer of nothing would read as stages removed."""
+    return any(_values(client, record_type) is not None for record_type in _record_types(client))
+
+
 def page(client: SalesforceClient, folder: Path) -> tuple[Path, int]:
     """A page of records (RecordTypeId, StageName, Label, Position from 1) and how many values the UI API listed."""
     records = [
         {"RecordTypeId": record_type, "StageName": value["value"], "Label": value["label"], "Position": position}
         for record_type in _record_types(client)
-        for position, value in enumerate(_values(client, record_type), start=1)
+        for position, value in enumerate(_values(client, record_type) or [], start=1)
     ]
     target = folder / "page-000000.json"
     target.write_text(json.dumps({"records": records}), encoding="utf-8")
@@ -47,12 +52,12 @@ def _record_types(client: SalesforceClient) -> list[str]:
     return [MASTER_RECORD_TYPE, *(name for name in ids if name != MASTER_RECORD_TYPE)]
 
 
-def _values(client: SalesforceClient, record_type: str) -> list[dict[str, str]]:
+def _values(client: SalesforceClient, record_type: str) -> list[dict[str, str]] | None:
     path = f"ui-api/object-info/Opportunity/picklist-values/{record_type}/StageName"
     response = client.request("GET", path, doing="stages of a record type", allow=(400, 403, 404))
     # the UI API is closed to some users, and some record types are not this user's: then there is no order to be had
     if response.status_code != 200:
-        return []
+        return None
     values = response.json().get("values")
     if not isinstance(values, list):
         raise SalesforceError("the UI API's answer lists no values.", where=path)
