@@ -57,6 +57,7 @@ def plan(rng: np.random.Generator, deals: list[Deal], now: int) -> Plan:
     plant(3, made.breach, [i for i in open_now if deals[i].stage == "Qualification"], ("stage moved",), 9)
     for i in made.breach[3]:
         made.stage[i] = "Needs Analysis"
+    plant(3, made.near, lost, ("last row twice at one moment",), 9)
     plant(4, made.breach, lost, ("shown open", "shown won"), 11)
     plant(4, made.near, [i for i in open_now if any(s == LOST for s, _ in deals[i].visits)], ("reopened",), 6)
     plant(5, made.breach, lost, ("modified before created", "history before created", "modified in the future"), 7)

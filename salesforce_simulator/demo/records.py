@@ -87,7 +87,7 @@ class Writer:
         if 2 in breach:
             moments.append((UNKNOWN_STAGE, last - 1, True))
         moments.sort(key=lambda m: m[1])
-        tie = self.draw() < 0.01 and not quiet
+        tie = (self.draw() < 0.01 and not quiet) or 3 in near
         for n, (s, t, _) in enumerate(moments):
             final = n == len(moments) - 1
             known = final or RANK.get(s, 3) >= 4 or 7 in breach or self.draw() < 0.7

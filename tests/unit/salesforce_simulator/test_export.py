@@ -33,7 +33,8 @@ def test_an_export_becomes_an_org_whose_clock_follows_its_newest_record(tmp_path
         ("006000000000001AAA", 'a "b", c\nd', 10.5, True),
         ("006000000000002AAA", None, None, None),
     ]
-    assert org.counts() == {"Opportunity": 2, "OpportunityStage": 1}
+    assert org.counts() == {"Opportunity": 2, "OpportunityStage": 1, "Organization": 1}
+    assert any(line.startswith("Organization: made up") for line in org.reports)
     assert read_export(folder, now=datetime(2025, 1, 1, tzinfo=UTC)).now.year == 2025
 
 
