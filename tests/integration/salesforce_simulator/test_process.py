@@ -21,7 +21,7 @@ def export(tmp_path: Path) -> Path:
 def test_a_process_says_where_it_is_and_serves(export: Path) -> None:
     with running_simulator(["--export", str(export), "--client-id", "me", "--client-secret", "s"]) as ready:
         assert ready["now"] == "2024-01-01T00:00:01Z"
-        assert ready["objects"] == {"Account": 1}
+        assert ready["objects"] == {"Account": 1, "Organization": 1}
         form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": "s"}
         assert requests.post(f"{ready['url']}/services/oauth2/token", data=form, timeout=20).status_code == 200
     with pytest.raises(requests.ConnectionError):
