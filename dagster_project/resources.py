@@ -4,6 +4,7 @@ secret is part of a run's configuration or record."""
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +46,10 @@ class LeanfunnelResource(ConfigurableResource):
 def dbt_resource(loaded: settings.Settings) -> DbtCliResource:
     """dbt over the warehouse of this home. Its profile reads two paths from the environment, set here."""
     os.environ.update(dbt_environment(loaded.home))
-    return DbtCliResource(project_dir=str(loaded.dbt_project), profiles_dir=str(loaded.dbt_project))
+    project = str(loaded.dbt_project)
+    # the dbt of this environment, whether or not it is activated
+    executable = Path(sys.executable).with_name("dbt")
+    return DbtCliResource(project_dir=project, profiles_dir=project, dbt_executable=str(executable))
 
 
 def prepared_manifest(loaded: settings.Settings) -> Path:
