@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_project.errors import IncompleteExtractError, SalesforceError
+from dagster_project.errors import SalesforceError
 from dagster_project.landing import LandingLog
 from dagster_project.salesforce import auth
 from dagster_project.salesforce.client import SalesforceClient
@@ -201,7 +201,3 @@ def test_bodies_addresses_and_secrets_lie_nowhere(org, tmp_path: Path, caplog: p
     for path in tmp_path.rglob("*"):
         if path.is_file():
             assert org["client_secret"].encode() not in path.read_bytes(), path
-
-
-def test_an_incomplete_extract_is_an_error_of_its_own() -> None:
-    assert issubclass(IncompleteExtractError, SalesforceError)
