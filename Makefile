@@ -8,7 +8,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint unit integration coverage lock clean
+.PHONY: help install demo dev test lint unit integration coverage clients lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ integration: $(VENV)/.dev
 
 coverage: $(VENV)/.dev ## do the 95 % intervals of conversion cover the planted value? 200 seeds
 	$(BIN)/python -m bench.coverage --seeds 200
+
+clients: $(VENV)/.dev ## clients that others wrote against the simulator: every row, equal by hash (needs npm)
+	$(BIN)/python -m bench.clients
 
 lock: ## write requirements.lock from a fresh environment
 	rm -rf .lint/lock && $(PYTHON) -m venv .lint/lock

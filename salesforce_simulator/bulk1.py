@@ -1,4 +1,8 @@
-"""Bulk API 1.0 queries as older clients make them: a job, batches of one query each, results as CSV, JSON or XML."""
+"""Bulk API 1.0 queries as older clients make them: a job, batches of one query each, results as CSV, JSON or XML.
+
+A job is spoken of in the language that it was created in, its batches in JSON only where the results are JSON too: a job
+created in JSON with CSV results has batches in XML, and clients rely on that.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +51,10 @@ class _Job:
     created: str
     state: str = "Open"
     batches: dict[str, _Batch] = field(default_factory=dict)
+
+    @property
+    def batches_speak_json(self) -> bool:
+        return self.speaks_json and self.content_type == "JSON"
 
 
 class Bulk1:
@@ -137,7 +145,7 @@ class Bulk1:
             batch = _Batch(ids.numbered("751", self._numbers), ids.numbered("752", self._numbers), compiled)
             job.batches[batch.id] = batch
         batch.content, batch.rows = self._run(job, compiled)
-        return self._answer(job, "batchInfo", self._batch_info(job, batch), 201)
+        return self._answer(job, "batchInfo", self._batch_info(job, batch), 201, of_batch=True)
 
     def _run(self, job: _Job, compiled: Compiled) -> tuple[bytes, int]:
         statement = {
@@ -160,7 +168,7 @@ class Bulk1:
         """All batches of a job."""
         job = self._job(request)
         infos = [self._batch_info(job, self._seen(b)) for b in job.batches.values()]
-        if job.speaks_json:
+        if job.batches_speak_json:
             return Response.of_json({"batchInfo": infos})
         inner = "".join(f"<batchInfo>{_elements(i)}</batchInfo>" for i in infos)
         return _xml("batchInfoList", inner)
@@ -168,7 +176,8 @@ class Bulk1:
     def batch(self, request: Request) -> Response:
         """One batch as it stands."""
         job = self._job(request)
-        return self._answer(job, "batchInfo", self._batch_info(job, self._seen(self._batch(request, job))))
+        info = self._batch_info(job, self._seen(self._batch(request, job)))
+        return self._answer(job, "batchInfo", info, of_batch=True)
 
     @staticmethod
     def _seen(batch: _Batch) -> _Batch:
@@ -179,7 +188,7 @@ class Bulk1:
         """The ids of a batch's results: always one."""
         job = self._job(request)
         batch = self._batch(request, job)
-        if job.speaks_json:
+        if job.batches_speak_json:
             return Response.of_json([batch.result_id])
         return _xml("result-list", f"<result>{batch.result_id}</result>")
 
@@ -243,8 +252,8 @@ class Bulk1:
         }
 
     @staticmethod
-    def _answer(job: _Job, name: str, info: dict[str, Any], status: int = 200) -> Response:
-        if job.speaks_json:
+    def _answer(job: _Job, name: str, info: dict[str, Any], status: int = 200, *, of_batch: bool = False) -> Response:
+        if job.batches_speak_json if of_batch else job.speaks_json:
             return Response.of_json(info, status=status)
         return _xml(name, _elements(info), status)
 

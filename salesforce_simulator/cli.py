@@ -96,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--api-bursts", type=_from_one, metavar="N", help="name this in Sforce-Limit-Info too")
     command.add_argument(
+        "--instance-url",
+        metavar="URL",
+        help="address of the org that logins name (default: the port's own), for clients behind a TLS front",
+    )
+    command.add_argument(
         "--faults",
         type=Path,
         metavar="FILE",
@@ -176,6 +181,7 @@ def _serve(org: Org, faults: Faults, options: argparse.Namespace, stop: threadin
         seed=options.seed,
         session_minutes=options.session_minutes,
         api_bursts=options.api_bursts,
+        instance_url=options.instance_url,
         jwt_public_key=options.jwt_public_key and options.jwt_public_key.read_text(encoding="ascii"),
     )
     try:

@@ -52,15 +52,15 @@ class LivingOrg:
             name: getattr(self, f"_{name}") for name in _WEIGHTS
         }
 
-    def random_changes(self, count: int, *, most_minutes: int = 180) -> list[dict[str, Any]]:
-        """Plays that many random changes, the clock going on by up to `most_minutes` before each; returns them.
+    def random_changes(self, count: int, *, most_seconds: int = 10_800) -> list[dict[str, Any]]:
+        """Plays that many random changes, the clock going on by up to `most_seconds` before each; returns them.
 
         Raises ApiError where the org has no opportunities to change.
         """
         first = len(self.done)
         misses = 0
         while len(self.done) - first < count:
-            self.org.set_now(self.org.now + timedelta(seconds=self.draws.randint(1, most_minutes * 60)))
+            self.org.set_now(self.org.now + timedelta(seconds=self.draws.randint(1, most_seconds)))
             kind = self.draws.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
             touched = self._plays[kind]()
             if touched is None:
@@ -77,7 +77,7 @@ class LivingOrg:
 
         create, update (object, id, values), delete, undelete (object, id), purge (object, id, logged), merge (object,
         id, loser), convert_lead (id, values), set_stage (stage, values), add_field, retype_field (object, field, type,
-        arguments), remove_field, hide_field (object, field), forget_deleted, random (count).
+        arguments), remove_field, hide_field (object, field), forget_deleted, random (count, most_seconds).
         """
         given = {_ARGUMENTS.get(name, name): value for name, value in change.items()}
         kind = given.pop("change", None)
@@ -98,7 +98,7 @@ class LivingOrg:
             "remove_field": lambda name, field: org.remove_field(name, field),
             "hide_field": lambda name, field: org.hide_field(name, field),
             "forget_deleted": org.forget_purged,
-            "random": lambda count=1: self.random_changes(count),
+            "random": lambda count=1, most_seconds=10_800: self.random_changes(count, most_seconds=most_seconds),
         }
         if kind not in plays:
             raise ApiError(400, "INVALID_CHANGE", f"change must be one of {', '.join(plays)}, not {kind!r}")

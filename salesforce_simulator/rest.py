@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from salesforce_simulator import ids
+from salesforce_simulator.columns import column_metadata
 from salesforce_simulator.errors import ApiError
 from salesforce_simulator.http_types import Request, Response, Route, route
 from salesforce_simulator.org import Org
@@ -98,6 +99,8 @@ class Rest:
         if text is None:
             raise ApiError(400, "MALFORMED_QUERY", "A query string has to be specified")
         compiled = compile_query(self.org, text, all_rows=all_rows)
+        if request.query.get("columns") == "true":
+            return Response.of_json(column_metadata(compiled), request.pretty)
         with self.org.cursor() as cursor:
             if compiled.count_only:
                 row = cursor.execute(compiled.sql, compiled.parameters).fetchone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import socket
 import struct
 import sys
@@ -26,6 +27,14 @@ _DRIPS = 20
 _MAX_BODY = 64 * 1024 * 1024
 
 
+class _UnreadableBodyError(Exception):
+    """The body of a request cannot be read; `status` says how that is answered."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -33,13 +42,12 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _serve(self) -> None:
-        stated = self.headers.get("Content-Length") or "0"
-        length = int(stated) if stated.isdecimal() else -1
-        chunked = "Transfer-Encoding" in self.headers
-        if chunked or not 0 <= length <= _MAX_BODY:
+        try:
+            body = self._body()
+        except _UnreadableBodyError as unreadable:
             # what follows on this connection cannot be told apart any more
             self.close_connection = True
-            self._write(Response(411 if chunked else 413 if length > 0 else 400))
+            self._write(Response(unreadable.status))
             return
         url = urlsplit(self.path)
         request = Request(
@@ -47,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
             unquote(url.path),
             dict(parse_qsl(url.query, keep_blank_values=True)),
             {name.lower(): value for name, value in self.headers.items()},
-            self.rfile.read(length),
+            body,
         )
         try:
             response = self.server.service.handle(request)
@@ -56,6 +64,38 @@ class _Handler(BaseHTTPRequestHandler):
             error = ApiError(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred.")
             response = Response.of_json(error.body(), status=500)
         self._write(response)
+
+    def _body(self) -> bytes:
+        """The body of the request, whole or in chunks; raises _UnreadableBodyError."""
+        coding = self.headers.get("Transfer-Encoding", "").lower()
+        if coding not in ("", "chunked"):
+            raise _UnreadableBodyError(501)
+        stated = self.headers.get("Content-Length") or "0"
+        if coding == "chunked":
+            return b"".join(self._chunks())
+        if not stated.isdecimal():
+            raise _UnreadableBodyError(400)
+        if int(stated) > _MAX_BODY:
+            raise _UnreadableBodyError(413)
+        return self.rfile.read(int(stated))
+
+    def _chunks(self) -> Iterator[bytes]:
+        total = 0
+        while True:
+            stated = self.rfile.readline(1024).partition(b";")[0].strip()
+            if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", stated):
+                raise _UnreadableBodyError(400)
+            size = int(stated, 16)
+            total += size
+            if total > _MAX_BODY:
+                raise _UnreadableBodyError(413)
+            if size == 0:
+                while self.rfile.readline(65_536).strip():  # trailers
+                    pass
+                return
+            yield self.rfile.read(size)
+            if self.rfile.readline(3).strip():
+                raise _UnreadableBodyError(400)
 
     def _write(self, response: Response) -> None:
         body, transport = response.body, response.transport
@@ -167,7 +207,8 @@ def serve(
     service = Service(org, options, faults)
     server = _Server((host, port), service)
     shown = f"[{host}]" if ":" in host else host
-    service.base_url = service.auth.base_url = f"http://{shown}:{server.server_address[1]}"
+    service.base_url = f"http://{shown}:{server.server_address[1]}"
+    service.auth.base_url = service.options.instance_url or service.base_url
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -27,7 +27,8 @@ class Options:
     `bulk_page_rows` is the page that Bulk 2.0 serves where the client names none; `polls_in_progress` says how often a
     job is seen InProgress at least; `jwt_public_key` (PEM) checks the JWT bearer grant; the daily limits are those of
     `/limits`. `seed` draws the random changes of a living org. Sessions end `session_minutes` after their login by the
-    org's clock, or never; `api_bursts` adds that allowance to Sforce-Limit-Info.
+    org's clock, or never; `api_bursts` adds that allowance to Sforce-Limit-Info. `instance_url` is what logins name as
+    the org's address, where clients reach it by another one than the port's own.
     """
 
     client_id: str = "3MVG9leanSimulatorClient"
@@ -39,6 +40,7 @@ class Options:
     jwt_public_key: str | None = None
     session_minutes: int | None = None
     api_bursts: int | None = None
+    instance_url: str | None = None
     control: bool = False
     seed: int = 7
     bulk_page_rows: int = 50_000

@@ -53,6 +53,19 @@ def test_csv(http: requests.Session, jobs: str) -> None:
     assert first == ["006000000000000AAA", 'deal "0"\nof, many', "0.0", "2024-05-15T12:00:00.000Z", "Acme"]
 
 
+def test_a_job_created_in_json_with_csv_results_has_batches_in_xml(http: requests.Session, jobs: str) -> None:
+    """tap-salesforce reads the job as JSON and its batches as XML."""
+    as_json = {"Content-Type": "application/json"}
+    body = {"operation": "queryAll", "object": "Opportunity", "contentType": "CSV"}
+    job = f"{jobs}/{http.post(jobs, json=body).json()['id']}"
+    added = http.post(f"{job}/batch", data=_QUERY, headers={"Content-Type": "text/csv"})
+    batch = f"{job}/batch/{_text(added, 'id')}"
+    assert http.post(job, json={"state": "Closed"}).json()["state"] == "Closed"
+    assert [_text(http.get(batch, headers=as_json), "state") for _ in range(2)] == ["InProgress", "Completed"]
+    result = _text(http.get(f"{batch}/result", headers=as_json), "result")
+    assert len(list(csv.reader(io.StringIO(http.get(f"{batch}/result/{result}").text)))) == 4
+
+
 def test_json_writes_instants_as_milliseconds(http: requests.Session, jobs: str) -> None:
     first, *_ = _result(http, jobs, "JSON").json()
     assert first["SystemModstamp"] == 1715774400000

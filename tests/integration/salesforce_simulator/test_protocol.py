@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import urllib.request
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from simple_salesforce import Salesforce
 
-from salesforce_simulator.service import Service
+from salesforce_simulator.server import serve
+from salesforce_simulator.service import Options, Service
 
 DATA = "/services/data/v62.0"
 DELETED = 4
@@ -214,3 +218,61 @@ def test_a_script_and_random_changes_can_be_played_and_read_back(http: requests.
     assert [r["Name"] for r in http.get("/simulator/truth/Account").json()] == ["Scripted"]
     refused = http.post("/simulator/changes", json=[{"change": "earthquake"}])
     assert refused.json()[0]["errorCode"] == "INVALID_CHANGE"
+
+
+def test_a_body_in_chunks_is_read(service: Service) -> None:
+    """jsforce streams its login form."""
+    form = "grant_type=client_credentials&client_id={0.client_id}&client_secret={0.client_secret}"
+    text = form.format(service.options).encode()
+    answer = requests.post(
+        f"{service.base_url}/services/oauth2/token", data=iter([text[:7], text[7:]]), timeout=20,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )  # fmt: skip
+    assert answer.json()["instance_url"] == service.base_url
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "status"),
+    [
+        ("Transfer-Encoding: chunked", "zz\r\n", b"400"),
+        ("Transfer-Encoding: chunked", "ffffffff\r\n", b"413"),
+        ("Transfer-Encoding: chunked", "1\r\nabc\r\n", b"400"),
+        ("Transfer-Encoding: gzip", "", b"501"),
+        ("Content-Length: many", "", b"400"),
+        ("Content-Length: 99999999999", "", b"413"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused_and_the_connection_closed(
+    service: Service, head: str, body: str, status: bytes
+) -> None:
+    address = urlsplit(service.base_url)
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
+        connection.sendall(f"POST /services/oauth2/token HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n{body}".encode())
+        assert connection.makefile("rb").read().split()[1] == status
+
+
+def test_the_columns_of_a_query_are_told_without_its_rows(http: requests.Session) -> None:
+    """The Salesforce CLI asks for them before it prints rows."""
+
+    def columns(query: str) -> dict[str, Any]:
+        return http.get(f"{DATA}/query", params={"q": query, "columns": "true"}).json()
+
+    found = columns("SELECT Id, Amount, Account.Name FROM Opportunity")
+    assert (found["entityName"], found["idSelected"], found["keyPrefix"]) == ("Opportunity", True, "006")
+    by_name = {c["columnName"]: c for c in found["columnMetadata"]}
+    assert by_name["Id"]["textType"]
+    assert by_name["Amount"]["numberType"]
+    assert [c["columnName"] for c in by_name["Account"]["joinColumns"]] == ["Name"]
+    assert "records" not in found
+    nested = columns("SELECT Name, (SELECT StageName FROM Opportunities) FROM Account")["columnMetadata"]
+    assert (nested[1]["columnName"], nested[1]["aggregate"]) == ("Opportunities", True)
+    assert [c["columnName"] for c in nested[1]["joinColumns"]] == ["StageName"]
+    assert columns("SELECT COUNT() FROM Account")["columnMetadata"] == []
+
+
+def test_logins_name_another_address_where_told_so(make_org) -> None:  # type: ignore[no-untyped-def]
+    with serve(make_org(), options=Options(instance_url="https://front.example")) as running:
+        form = {"grant_type": "client_credentials", "client_id": running.options.client_id}
+        form["client_secret"] = running.options.client_secret
+        answer = requests.post(f"{running.base_url}/services/oauth2/token", data=form, timeout=20).json()
+        assert answer["instance_url"] == "https://front.example"
