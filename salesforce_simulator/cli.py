@@ -1,4 +1,4 @@
-"""The command line: `python -m salesforce_simulator serve …`."""
+"""The command line: `python -m salesforce_simulator serve …` and `generate …`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from salesforce_simulator.errors import InputError
 from salesforce_simulator.export import read_export
 from salesforce_simulator.faults import Faults
 from salesforce_simulator.jwt import TokenError, public_key
+from salesforce_simulator.large import write_org
 from salesforce_simulator.org import Org
 from salesforce_simulator.server import serve
 from salesforce_simulator.service import API_VERSION, Options
@@ -25,6 +26,8 @@ _DEMO_NOW = datetime(2026, 7, 1, tzinfo=UTC)
 _EXAMPLES = """examples:
   python -m salesforce_simulator serve --demo
   python -m salesforce_simulator serve --export my-export --now 2024-01-01T00:00:00Z --port 8080
+  python -m salesforce_simulator generate --opportunities 1000000 --out large.duckdb
+  python -m salesforce_simulator serve --org large.duckdb
   python -m salesforce_simulator serve --demo --control     then: curl -X POST URL/simulator/faults \\
       -d '[{"kind": "rate_limited", "on": "rest_query", "count": 2}]'
 
@@ -62,12 +65,15 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="serve")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="serve|generate")
     command = commands.add_parser(
         "serve", help="serve an org", epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     source = command.add_mutually_exclusive_group(required=True)
     source.add_argument("--demo", action="store_true", help="serve a generated company")
+    source.add_argument(
+        "--org", type=Path, metavar="FILE", help="serve an org that `generate` wrote; changes stay in the file"
+    )
     source.add_argument("--export", type=Path, metavar="DIR", help="serve a folder with an <Object>.csv per object")
     command.add_argument(
         "--seed", type=_from_zero, default=7, help="seed of the generated company and of random changes (default 7)"
@@ -76,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--truth", type=Path, metavar="DIR", help="write what was planted in it to DIR/truth.json")
     command.add_argument(
         "--now", type=_moment, metavar="ISO",
-        help="the org's clock, which stands still (default: 2026-07-01 for --demo, else just after the newest record)",
+        help="the org's clock, which stands still (default: 2026-07-01 for --demo, the file's own for --org, else just "
+        "after the newest record)",
     )  # fmt: skip
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     command.add_argument("--port", type=_from_zero, default=0, help="port to listen on (default: a free one)")
@@ -108,12 +115,20 @@ def _parser() -> argparse.ArgumentParser:
         '[{"kind": …, "chance": 0.1, "seed": 7}]; kinds: ' + ", ".join(fault_kinds.names()),
     )
     command.add_argument("--control", action="store_true", help="open /simulator/… to change rows, clock and faults")
+    made = commands.add_parser("generate", help="write a large org into a file, in sets")
+    made.add_argument("--opportunities", type=_from_one, required=True, metavar="N", help="number of deals; each has "
+                      "about 6 rows of history and 10 activities")  # fmt: skip
+    made.add_argument("--out", type=Path, required=True, metavar="FILE", help="DuckDB file to write; must not exist")
+    made.add_argument("--seed", type=_from_zero, default=7, help="seed of it (default 7)")
+    made.add_argument("--now", type=_moment, default=_DEMO_NOW, metavar="ISO", help="its clock (default 2026-07-01)")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; the exit code is 0, or 2 where the input cannot be used."""
     options = _parser().parse_args(arguments)
+    if options.command == "generate":
+        return _generate(options)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -128,6 +143,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for report in org.reports:
         sys.stderr.write(f"{report}\n")
     return _serve(org, faults, options, stop)
+
+
+def _generate(options: argparse.Namespace) -> int:
+    try:
+        counts = write_org(options.out, opportunities=options.opportunities, seed=options.seed, now=options.now)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(json.dumps({"file": str(options.out), "objects": counts}) + "\n")
+    return 0
 
 
 def _check_key(file: Path | None) -> None:
@@ -154,6 +179,8 @@ def _read_faults(file: Path | None) -> list[dict[str, Any]]:
 
 
 def _org(options: argparse.Namespace) -> Org:
+    if options.org:
+        return Org.open(options.org, now=options.now)
     if options.export:
         return read_export(options.export, now=options.now)
     from salesforce_simulator import demo

@@ -54,3 +54,13 @@ def to_18_sql(column: str) -> str:
         )
         chunks.append(f"substr('{_ALPHABET}', 1 + {bits}, 1)")
     return f"CASE WHEN length({column}) = 15 THEN {column} || {' || '.join(chunks)} ELSE {column} END"
+
+
+def numbered_sql(prefix: str, number: str) -> str:
+    """A DuckDB expression: `numbered` of this key prefix of 3 characters and a number below 62 ** 5."""
+    digits = [f"(CAST({number} AS BIGINT) // {62 ** (4 - i)}) % 62" for i in range(5)]
+    letters = " || ".join(f"substr('{_DIGITS}', 1 + {d}, 1)" for d in digits)
+    bits = " + ".join(f"(CASE WHEN {d} BETWEEN 10 AND 35 THEN {1 << i} ELSE 0 END)" for i, d in enumerate(digits))
+    # the first two groups of five hold the prefix and zeros only
+    head = to_18(prefix + "0" * 12)[15:17]
+    return f"'{prefix}0000000' || {letters} || '{head}' || substr('{_ALPHABET}', 1 + {bits}, 1)"

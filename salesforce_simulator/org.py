@@ -6,10 +6,12 @@ in an export means is `export`'s business, what a query means is `soql`'s.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -23,6 +25,8 @@ from salesforce_simulator.schema import Field, ObjectType
 #: A table of this name, given with the others, says which stages each record type offers, in which order:
 #: RecordTypeId, StageName, Label, Position. It is served by the UI API, and is no object of the org.
 STAGE_PICKLIST = "OpportunityStagePicklist"
+#: Table of an org kept in a file: one row with what no record says, as JSON.
+META = "simulator_meta"
 _FALLBACKS = {
     "CreatedDate": ("LastModifiedDate", "SystemModstamp"),
     "LastModifiedDate": ("SystemModstamp", "CreatedDate"),
@@ -53,13 +57,8 @@ class Org:
         types: Mapping[str, Mapping[str, Field]] | None = None,
         reports: list[str] | None = None,
     ) -> None:
-        self.reports: list[str] = reports if reports is not None else []
-        self.lock = threading.RLock()
-        self._db = duckdb.connect(":memory:", config={"arrow_large_buffer_size": True})
-        self._db.execute("SET preserve_insertion_order = true")
-        self.objects: dict[str, ObjectType] = {}
         self.stage_picklist: pa.Table | None = None
-        self._purged: list[tuple[str, str, datetime]] = []
+        self._start(":memory:", reports)
         for name, table in tables.items():
             if name == STAGE_PICKLIST:
                 self.stage_picklist = self._widened(table)
@@ -67,6 +66,47 @@ class Org:
                 self._register(name, table, (types or {}).get(name, {}))
         self.now: datetime = now.astimezone(UTC) if now else self._after_latest()
         self._fill_system_fields()
+
+    def _start(self, database: str, reports: list[str] | None, **config: Any) -> None:
+        self.reports: list[str] = reports if reports is not None else []
+        self.lock = threading.RLock()
+        self._db = duckdb.connect(database, config={"arrow_large_buffer_size": True, **config})
+        self._db.execute("SET preserve_insertion_order = true")
+        self.objects: dict[str, ObjectType] = {}
+        self._purged: list[tuple[str, str, datetime]] = []
+
+    @classmethod
+    def open(cls, file: Path, *, now: datetime | None = None, memory: str = "2GB") -> Org:
+        """An org that lies in a DuckDB file as `large.write_org` leaves it: one table per object, every record complete,
+        in order of Id. Changes stay in the file. Raises InputError where it is none, or is in use.
+        """
+        org = cls.__new__(cls)
+        org.stage_picklist = None
+        advice = "Write one with: python -m salesforce_simulator generate --opportunities N --out FILE."
+        if not file.is_file():
+            raise InputError("no such file.", where=str(file), advice=advice)
+        try:
+            org._start(str(file), None, memory_limit=memory)
+            facts = json.loads(str(_scalar(org._db, f"SELECT facts FROM {META}")))
+            names = org._db.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_oid").fetchall()
+        except (duckdb.Error, ValueError) as error:
+            raise InputError(f"is no org that can be opened: {error}.", where=str(file), advice=advice) from None
+        for (name,) in names:
+            if name == STAGE_PICKLIST:
+                org.stage_picklist = org._db.execute(f"SELECT * FROM {quoted(name)}").to_arrow_table()
+            elif name != META:
+                org._adopt(name)
+        org.now = now.astimezone(UTC) if now else datetime.fromisoformat(facts["now"])
+        return org
+
+    def _adopt(self, name: str) -> None:
+        """Takes a stored table on as an object."""
+        kind = schema.standard_object(name)
+        columns = [row[0] for row in self._db.execute(f"DESCRIBE {quoted(name)}").fetchall()]
+        present = [(kind.field(c) if kind else None) or schema.make_field(c, "string") for c in columns]
+        kind = kind or ObjectType(name, None, schema.label_of(name), schema.label_of(name), ())
+        ordered = sorted(present, key=lambda f: _position(kind, f))
+        self.objects[name.lower()] = replace(kind, fields=tuple(ordered), _by_name={})
 
     def close(self) -> None:
         """Frees the records."""
@@ -313,7 +353,7 @@ class Org:
             with self.cursor() as cursor:
                 # an indexed table takes no change of type: the values move to a new column
                 cursor.execute(f'CREATE TEMP TABLE {parked} AS SELECT "Id", {column} AS v FROM {table}')
-                cursor.execute(f"DROP INDEX {quoted('by_id_' + kind.name)}")
+                cursor.execute(f"DROP INDEX IF EXISTS {quoted('by_id_' + kind.name)}")
                 cursor.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
                 cursor.execute(f"ALTER TABLE {table} ADD COLUMN {column} {field.storage}")
                 cursor.execute(

@@ -100,7 +100,8 @@ def _csv_text(output: Output) -> str:
     if type_ in schema.TEXT_TYPES:
         return f"replace({column}, '\"', '\"\"')"
     if type_ == "datetime":
-        return f"strftime({column}, '%Y-%m-%dT%H:%M:%S.%gZ')"
+        # the cast writes 2024-01-31 09:30:00 in a fraction of strftime's time; stored instants have no part of a second
+        return f"replace(CAST({column} AS VARCHAR), ' ', 'T') || '.000Z'"
     if type_ in ("double", "percent", "currency"):
         return f"CAST(CAST({column} AS DOUBLE) AS VARCHAR)"
     return f"CAST({column} AS VARCHAR)"
@@ -109,9 +110,9 @@ def _csv_text(output: Output) -> str:
 def csv_sql(compiled: Compiled, delimiter: str = ",", line_ending: str = "\n") -> str:
     """The statement whose rows are CSV lines, every value quoted, null as an empty one."""
     between = literal(f'"{delimiter}"')
-    values = [f"coalesce({_csv_text(o)}, '')" for o in compiled.outputs]
-    line = f" || {between} || ".join(values)
-    return f"SELECT '\"' || {line} || {literal(chr(34) + line_ending)} AS line FROM ({compiled.sql})"
+    # concat() writes each row once, where a chain of || copies what it has at every link, and takes null as nothing
+    line = f", {between}, ".join(_csv_text(o) for o in compiled.outputs)
+    return f"SELECT concat('\"', {line}, {literal(chr(34) + line_ending)}) AS line FROM ({compiled.sql})"
 
 
 def csv_header(compiled: Compiled, delimiter: str = ",", line_ending: str = "\n") -> bytes:
@@ -131,7 +132,7 @@ def _json_value(output: Output, *, epoch: bool = False) -> str:
     elif type_ in schema.TEXT_TYPES:
         text = f"CAST(to_json({column}) AS VARCHAR)"
     elif type_ == "datetime":
-        text = f"strftime({column}, '\"%Y-%m-%dT%H:%M:%S.%g+0000\"')"
+        text = f"'\"' || replace(CAST({column} AS VARCHAR), ' ', 'T') || '.000+0000\"'"
     elif type_ in ("date", "time"):
         text = f"'\"' || CAST({column} AS VARCHAR) || '\"'"
     elif type_ in ("double", "percent", "currency"):
@@ -176,8 +177,9 @@ class _Json:
         return self._object(members, depth)
 
     def _object(self, members: list[str], depth: int) -> str:
-        body = f" || {literal(',')} || ".join(members)
-        return f"'{{' || {body} || {literal(self._pad(depth) + '}')}"
+        # no member is null, and concat() writes each row once
+        body = f", {literal(',')}, ".join(members)
+        return f"concat('{{', {body}, {literal(self._pad(depth) + '}')})"
 
     def _member(self, name: str, value: str, depth: int) -> str:
         return f"{literal(f'{self._pad(depth)}{chr(34)}{name}{chr(34)}{self._colon()}')} || {value}"

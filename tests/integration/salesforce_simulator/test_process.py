@@ -85,3 +85,23 @@ def test_an_address_that_is_taken_is_named(export: Path) -> None:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert f"127.0.0.1:{port}: cannot listen there" in ended.stderr
+
+
+def test_a_generated_org_is_written_and_served(tmp_path: Path) -> None:
+    file = tmp_path / "large.duckdb"
+    command = [sys.executable, "-m", "salesforce_simulator", "generate", "--opportunities", "100", "--out", str(file)]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    with running_simulator(["--org", str(file)]) as ready:
+        assert ready["objects"] == json.loads(made.stdout)["objects"]
+        assert ready["objects"]["Opportunity"] == 100
+    again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+
+
+def test_pytest_finds_the_fixture_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(
+        "def test_org(salesforce_simulator):\n    assert salesforce_simulator['objects']['Opportunity'] == 200\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert "1 passed" in ran.stdout, ran.stdout + ran.stderr
