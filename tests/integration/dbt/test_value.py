@@ -1,0 +1,270 @@
+"""Views of load, value, waste and yield against numpy, statsmodels, lifelines and plain Python, on generated deals with
+queues, owners who left, merged accounts, unprompted answers, reopenings and deals that never met their definition.
+One build serves every test here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jinja2 import Environment
+
+AS_OF = datetime(2026, 1, 31)  # noqa: DTZ001 (the warehouse holds naive UTC)
+MINIMUM_N = 20
+SIZES = {"P1": 330, "P2": 90, "P3": 12}
+STAGES = ("Prospecting", "Qualification", "Needs Analysis", "Proposal", "Negotiation")
+ACTIVE = [f"005{n:015d}" for n in range(1, 8)]
+IDLE, FORMER, LEFT, UNREADABLE, QUEUE = (
+    "005000000000000008",
+    "005000000000000009",
+    "005000000000000010",
+    "005000000000000099",
+    "00G000000000000001",
+)
+OWNERS = [*ACTIVE[:1] * 8, *ACTIVE[1:], LEFT, UNREADABLE, QUEUE, None]
+MACROS = Path(__file__).resolve().parents[3] / "dbt" / "macros" / "statistics"
+
+
+def _history(rng: random.Random) -> list[tuple[datetime, str]]:
+    """Stages of one deal in order of time: a walk that skips, goes back, waits zero time, closes and reopens."""
+    at, rows = AS_OF - timedelta(days=rng.uniform(0.01, 900)), []
+    place = 1 if rng.random() < 0.1 else 0
+    while at <= AS_OF and len(rows) < 12:
+        rows.append((at, STAGES[place]))
+        at += timedelta(days=0 if rng.random() < 0.05 else rng.expovariate(1 / 30))
+        draw = rng.random()
+        if draw < 0.6 and place < len(STAGES) - 1:
+            place += 1
+        elif draw < 0.64 and place < len(STAGES) - 2:
+            place += 2
+        elif draw < 0.72 and place:
+            place -= 1
+        else:
+            if at <= AS_OF:
+                rows.append((at, "Closed Won" if rng.random() < 0.4 else "Closed Lost"))
+            if rng.random() > 0.1:
+                break
+            at += timedelta(days=rng.randint(1, 20))
+    return rows
+
+
+def _activities(rng: random.Random, deal: str, since: datetime, bench: Any, rows: dict[str, list[Any]]) -> None:
+    """Calls, mails and meetings of one deal, each at a time of its own."""
+    at = since - timedelta(days=2)
+    for _ in range(rng.randint(0, 14)):
+        at += timedelta(days=rng.expovariate(1 / 9))
+        if at > AS_OF:
+            return
+        number, when, draw = sum(map(len, rows.values())) + 1, bench.utc(at), rng.random()
+        stamps = {"IsDeleted": False, "CreatedDate": when, "LastModifiedDate": when, "SystemModstamp": when}
+        if draw < 0.4:
+            rows["Task"].append({
+                "Id": f"00T{number:015d}", "WhatId": deal, "OwnerId": ACTIVE[0], "IsClosed": True, "CompletedDateTime": when,
+                "CallType": rng.choice(["Outbound", "Outbound", "Outbound", "Inbound", "Internal", None]), **stamps,
+            })  # fmt: skip
+        elif draw < 0.85:
+            rows["EmailMessage"].append({
+                "Id": f"02s{number:015d}", "RelatedToId": deal, "Incoming": rng.random() < 0.4, "Status": "1", "MessageDate": when,
+                "IsBounced": rng.random() < 0.05, "CreatedById": ACTIVE[1], **stamps,
+            })  # fmt: skip
+        else:
+            event = f"00U{number:015d}"
+            rows["Event"].append({
+                "Id": event, "WhatId": deal, "OwnerId": ACTIVE[2], "StartDateTime": when, "EndDateTime": when, **stamps,
+            })  # fmt: skip
+            if rng.random() < 0.7:
+                rows["EventRelation"].append({
+                    "Id": f"0RE{number:015d}", "EventId": event, "RelationId": "003000000000000001", "Status": "Accepted", **stamps,
+                })  # fmt: skip
+
+
+def _land(bench: Any) -> None:
+    rng = random.Random(7)
+    types = {process: f"012{n:015d}" for n, process in enumerate(SIZES, start=1)}
+    stamps = {"CreatedDate": bench.utc(AS_OF - timedelta(days=1500)), "SystemModstamp": bench.utc(AS_OF)}
+    bench.land("RecordType", [
+        {"Id": key, "DeveloperName": process, "SobjectType": "Opportunity", "IsActive": True, **stamps}
+        for process, key in types.items()
+    ])  # fmt: skip
+    bench.land("User", [
+        {"Id": user, "Name": f"User {user[-2:]}", "IsActive": user != LEFT, "UserType": "Standard", **stamps}
+        for user in [*ACTIVE, IDLE, FORMER, LEFT]
+    ])  # fmt: skip
+    accounts = [f"001{n:015d}" for n in range(1, 71)]
+    bench.land("Account", [
+        {
+            "Id": account, "Name": account, "IsDeleted": n >= 65, "MasterRecordId": accounts[n - 40] if n >= 65 else None,
+            "Industry": rng.choice(["Energy", "Health", None]), "OwnerId": ACTIVE[0], **stamps,
+        }
+        for n, account in enumerate(accounts)
+    ])  # fmt: skip
+    deals, histories, roles, verdicts = [], [], [], []
+    activities: dict[str, list[Any]] = defaultdict(list)
+    for process, size in SIZES.items():
+        for _ in range(size):
+            number, history = len(deals) + 1, _history(rng)
+            deal = bench.deal(
+                number, RecordTypeId=types[process], StageName=history[-1][1], CreatedDate=bench.utc(history[0][0]),
+                IsDeleted=rng.random() < 0.04, OwnerId=rng.choice(OWNERS), AccountId=rng.choice([*accounts, None]),
+                Amount=None if rng.random() < 0.1 else f"{rng.randint(1, 9_000_000) / 100:.2f}",
+                LastModifiedDate=bench.utc(AS_OF - timedelta(days=rng.randint(0, 3))), LeadSource=rng.choice(["Web", "Fair", None]),
+                CloseDate=(AS_OF + timedelta(days=rng.randint(-60, 90))).date() if rng.random() < 0.95 else None,
+            )  # fmt: skip
+            closed = history[-1][1].startswith("Closed")
+            if closed and number % 25 == 0:
+                deal["OwnerId"] = IDLE if (AS_OF - history[-1][0]).days < 300 else FORMER
+            deals.append(deal)
+            histories += [{
+                "Id": f"008{number:09d}{at:06d}", "OpportunityId": deal["Id"], "StageName": stage, "IsDeleted": False,
+                "Amount": deal["Amount"], "CloseDate": deal["CloseDate"],
+                "CreatedDate": bench.utc(instant), "SystemModstamp": bench.utc(instant),
+            } for at, (instant, stage) in enumerate(history)]  # fmt: skip
+            if rng.random() < 0.7:
+                roles.append({
+                    "Id": f"00K{number:015d}", "IsDeleted": False, "OpportunityId": deal["Id"], "ContactId": "003000000000000001",
+                    "CreatedDate": bench.utc(history[0][0] + timedelta(days=rng.randint(0, 40))), "SystemModstamp": bench.utc(AS_OF),
+                })  # fmt: skip
+            if rng.random() < 0.1:
+                definition, kind = rng.choice([("R03", "integrity"), ("R08", "stage_entry"), ("R06", "duty")])
+                verdicts.append((
+                    definition, 1, int(definition[1:]), kind, "enforce", "opportunity", deal["Id"], deal["Id"],
+                    rng.choice(["breached", "breached", "unknown"]), "seen", None,
+                ))  # fmt: skip
+            _activities(rng, deal["Id"], history[0][0], bench, activities)
+    bench.land("Opportunity", deals)
+    bench.land("OpportunityHistory", histories)
+    bench.land("OpportunityContactRole", roles)
+    for name, rows in activities.items():
+        bench.land(name, rows)
+    entry = [bench.stage_entry("R07", "amount", 1), bench.stage_entry("R08", "contact_role", 2)]
+    named = {"title": "", "evidence": None, "from_step_rank": None}
+    bench.control(
+        as_of=AS_OF,
+        stage_map=[(process, *row[1:]) for process in SIZES for row in bench.process_map("default")],
+        definitions=[
+            *entry,
+            {**bench.stage_entry("R03", "none", 1), **named, "kind": "integrity"},
+            {**bench.stage_entry("R06", "none", 1), **named, "kind": "duty"},
+        ],
+    )
+    with bench.connect() as connection:
+        connection.executemany(f"insert into audit.verdict values ({', '.join('?' * 11)})", verdicts)
+
+
+class Mart:
+    """The finished mart, opened alone."""
+
+    def __init__(self, path: str) -> None:
+        self._connection = duckdb.connect(path, read_only=True)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """The result of a query, by column name."""
+        cursor = self._connection.execute(sql)
+        names = [column[0] for column in cursor.description or []]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture(scope="module")
+def mart(_session_bench: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mart]:
+    bench = _session_bench
+    bench.reset()
+    _land(bench)
+    bench.build(full_refresh=True)
+    bench.home.building.unlink(missing_ok=True)
+    bench.dbt.build("measure")
+    path = tmp_path_factory.mktemp("published") / "leanfunnel.duckdb"
+    bench.home.building.rename(path)
+    opened = Mart(str(path))
+    yield opened
+    opened.close()
+
+
+def _macros(name: str) -> Any:
+    """The macros of a file that call no other macro, as functions that return SQL."""
+    return Environment(autoescape=False).from_string((MACROS / name).read_text()).module  # noqa: S701 (SQL, not HTML)
+
+
+def _gini(values: list[int]) -> float:
+    """Half the mean difference of all pairs over the mean."""
+    sample = np.array(values, dtype=float)
+    return float(np.abs(sample[:, None] - sample[None, :]).mean() / 2 / sample.mean())
+
+
+@settings(max_examples=60, deadline=None)
+@given(values=st.lists(st.integers(0, 10_000), max_size=40))
+def test_spread_of_any_counts_equals_numpy(values: list[int]) -> None:
+    macros = _macros("dispersion.sql")
+    cv, gini = duckdb.execute(
+        f"select {macros.coefficient_of_variation('x')}, {macros.gini('x', 'place')} "
+        "from (select x, row_number() over (order by x) as place from (select unnest(?::bigint[]) as x))",
+        [values],
+    ).fetchone()
+    if not sum(values):
+        assert (cv, gini) == (None, None)
+        return
+    assert cv == pytest.approx(np.std(values) / np.mean(values), abs=1e-9)
+    assert gini == pytest.approx(_gini(values), abs=1e-9)
+
+
+def test_load_counts_active_owners_with_none_and_no_queue(mart: Mart) -> None:
+    open_deals, recent = defaultdict(list), defaultdict(set)
+    for deal in mart.rows("select * from mart.fct_opportunities where not is_deleted and is_open is not null"):
+        key = (deal["sales_process"], deal["owner_id"])
+        if deal["is_open"]:
+            open_deals[key].append(deal)
+        if deal["is_open"] or AS_OF - deal["closed_at"] <= timedelta(days=365):
+            recent[key[0]].add(key[1])
+    rows = mart.rows("select * from mart.rpt_owner_load")
+    assert {(row["sales_process"], row["owner_id"]) for row in rows} == {
+        (process, owner) for process, owners in recent.items() for owner in owners
+    }
+    seen = set()
+    for process, owners in recent.items():
+        active = sorted(owner for owner in owners if owner in {*ACTIVE, IDLE, FORMER})
+        wip = [len(open_deals[process, owner]) for owner in active]
+        enough, mean = sum(wip) >= MINIMUM_N, float(np.mean(wip))
+        for row in (row for row in rows if row["sales_process"] == process):
+            deals = open_deals[process, row["owner_id"]]
+            amounts = [deal["amount_corporate"] for deal in deals if deal["amount_corporate"] is not None]
+            ages = [deal["days_in_stage"] for deal in deals if deal["days_in_stage"] is not None]
+            assert (row["wip"], row["n_owners"], row["owner_basis"]) == (len(deals), len(active), "current_owner")
+            assert row["amount_corporate"] == (sum(amounts, Decimal(0)) if amounts else None)
+            assert row["n_amount_unknown"] == len(deals) - len(amounts)
+            assert row["wip_age_p50_days"] == (pytest.approx(np.median(ages)) if ages else None)
+            told = [row[name] for name in ("mean_wip", "wip_cv", "wip_gini", "wip_lower_limit", "wip_upper_limit")]
+            limits = (max(0.0, mean - 3 * mean**0.5), mean + 3 * mean**0.5)
+            expected = [mean, np.std(wip) / mean, _gini(wip), *limits] if enough else [None] * 5
+            assert told == pytest.approx(expected, abs=1e-12)
+            state = {QUEUE: "queue", None: "none", LEFT: "inactive", UNREADABLE: "unknown"}.get(
+                row["owner_id"], "active"
+            )
+            assert row["owner_state"] == state
+            if state != "active":
+                reads = "not compared"
+            elif not enough:
+                reads = "too few"
+            elif limits[0] <= len(deals) <= limits[1]:
+                reads = "no difference"
+            else:
+                reads = f"{'more' if len(deals) > mean else 'less'} than chance explains"
+            assert row["reads"] == reads
+            seen |= {reads, state, "with none" if state == "active" and not deals else ""}
+    assert seen >= {
+        "no difference", "more than chance explains", "too few", "not compared", "with none", "queue", "none", "inactive", "unknown",
+    }  # fmt: skip
+    columns = rows[0].keys()
+    assert not [name for name in columns if "rank" in name or "place" in name]
