@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 
 AS_OF = datetime(2026, 1, 31)  # noqa: DTZ001 (the warehouse holds naive UTC)
+NEVER = datetime(9999, 1, 1)  # noqa: DTZ001 (as above)
 MINIMUM_N = 20
 SIZES = {"P1": 330, "P2": 90, "P3": 12}
 STAGES = ("Prospecting", "Qualification", "Needs Analysis", "Proposal", "Negotiation")
@@ -195,7 +196,7 @@ def mart(_session_bench: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def _macros(name: str) -> Any:
     """The macros of a file that call no other macro, as functions that return SQL."""
-    return Environment(autoescape=False).from_string((MACROS / name).read_text()).module  # noqa: S701 (SQL, not HTML)
+    return Environment(autoescape=False).from_string((MACROS / name).read_text()).module
 
 
 def _gini(values: list[int]) -> float:
@@ -268,3 +269,72 @@ def test_load_counts_active_owners_with_none_and_no_queue(mart: Mart) -> None:
     }  # fmt: skip
     columns = rows[0].keys()
     assert not [name for name in columns if "rank" in name or "place" in name]
+
+
+def _stages_at(mart: Mart, basis: str) -> dict[str, list[dict[str, Any]]]:
+    visits = defaultdict(list)
+    for visit in mart.rows(f"select * from mart.fct_stage_visits where basis = '{basis}'"):
+        visits[visit["opportunity_id"]].append(visit)
+    return visits
+
+
+def _stage_at(visits: list[dict[str, Any]], at: datetime) -> str | None:
+    standing = [visit for visit in visits if visit["entered_at"] <= at < (visit["exited_at"] or NEVER)]
+    assert len(standing) < 2
+    return standing[0]["stage_name"] if standing else None
+
+
+def test_each_answer_is_credited_to_the_touch_before_it(mart: Mart) -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
+    deals = {
+        row["opportunity_id"]: row for row in mart.rows("select * from mart.fct_opportunities where not is_deleted")
+    }
+    done = defaultdict(list)
+    for row in mart.rows("select * from mart.fct_activities where opportunity_id is not null order by occurred_at"):
+        done[row["opportunity_id"]].append(row)
+    # (basis, process, stage, kind) -> [answers of each touch], and what waits
+    touched, waiting, unprompted, unknown = defaultdict(list), defaultdict(int), defaultdict(int), defaultdict(int)
+    for basis in ("reported", "defined"):
+        visits = _stages_at(mart, basis)
+        for name, deal in deals.items():
+            if basis == "defined" and deal["is_set_aside"]:
+                continue
+            last: tuple[Any, list[int]] | None = None
+            for activity in done[name]:
+                stage = _stage_at(visits[name], activity["occurred_at"])
+                place = (basis, deal["sales_process"], stage)
+                if activity["direction"] == "outbound":
+                    last = ((*place, activity["activity_kind"]), [0])
+                    touched[last[0]].append(last[1])
+                if activity["is_customer_response"] and last:
+                    last[1][0] += 1
+                elif activity["is_customer_response"]:
+                    unprompted[*place, "unprompted"] += 1
+                elif activity["direction"] == "unknown":
+                    unknown[*place, activity["activity_kind"]] += 1
+            if last and deal["is_open"] and last[1] == [0]:
+                waiting[last[0]] += 1
+    rows = {
+        (row["basis"], row["sales_process"], row["stage_name"], row["activity_kind"]): row
+        for row in mart.rows("select * from mart.rpt_value_evidence")
+    }
+    assert set(rows) == {*touched, *unprompted, *unknown}
+    seen = set()
+    for key, row in rows.items():
+        answers = [count for (count,) in touched[key]]
+        n, answered, total = len(answers), sum(map(bool, answers)), sum(answers)
+        assert (row["touches"], row["touches_answered"], row["touches_waiting"]) == (n, answered, waiting[key]), key
+        assert (row["responses"], row["n_unknown_direction"]) == (total + unprompted[key], unknown[key]), key
+        told = [row[name] for name in ("responses_per_touch", "answered_share", "answered_lower", "answered_upper")]
+        enough = n >= MINIMUM_N
+        expected = (
+            [total / n, answered / n, *proportion_confint(answered, n, method="wilson")] if enough else [None] * 4
+        )
+        assert told == pytest.approx(expected, abs=1e-12), key
+        assert row["touches_per_response"] == (pytest.approx(n / total) if enough and total else None)
+        assert row["reads"] == ("unprompted" if key[3] == "unprompted" else "ok" if enough else "too few")
+        seen |= {row["reads"], "waiting" if waiting[key] else "", "in none" if key[2] is None else ""}
+    assert seen >= {"ok", "too few", "unprompted", "waiting", "in none"}
+    assert any(0 in map(sum, answers) for answers in touched.values())
+    assert sum(unknown.values())
