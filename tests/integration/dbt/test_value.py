@@ -338,3 +338,95 @@ def test_each_answer_is_credited_to_the_touch_before_it(mart: Mart) -> None:
     assert seen >= {"ok", "too few", "unprompted", "waiting", "in none"}
     assert any(0 in map(sum, answers) for answers in touched.values())
     assert sum(unknown.values())
+
+
+def _overlap(spans: list[tuple[datetime, datetime]], visits: list[dict[str, Any]]) -> list[tuple[datetime, datetime]]:
+    clipped = [
+        (max(start, visit["entered_at"]), min(end, visit["exited_at"] or AS_OF))
+        for start, end in spans
+        for visit in visits
+    ]
+    return [(start, end) for start, end in clipped if start < end]
+
+
+def _waiting(activities: list[dict[str, Any]]) -> list[tuple[datetime, datetime]]:
+    """Spans in which the customer had answered and nobody had touched the deal since."""
+    spans, since = [], None
+    for activity in sorted(activities, key=lambda row: (row["occurred_at"], not row["is_customer_response"])):
+        if activity["is_customer_response"]:
+            since = since or activity["occurred_at"]
+        elif activity["direction"] == "outbound" and since:
+            spans.append((since, activity["occurred_at"]))
+            since = None
+    return spans + ([(since, AS_OF)] if since else [])
+
+
+def _wasted(
+    deal: dict[str, Any], visits: list[dict[str, Any]], activities: list[dict[str, Any]], furthest: int
+) -> dict[str, list[tuple[datetime, datetime]]]:
+    """Spans of each kind of waste of one deal; `furthest`: order of the furthest stage that its evidence allowed."""
+    whole = {visit["visit_seq"]: (visit["entered_at"], visit["exited_at"] or AS_OF) for visit in visits}
+    kinds = {}
+    if deal["is_lost"]:
+        kinds["lost_deal"] = list(whole.values())
+    if again := [visit for visit in visits if visit["visit_no"] > 1]:
+        kinds["rework"] = [whole[visit["visit_seq"]] for visit in again]
+    if waits := _overlap(_waiting(activities), visits):
+        kinds["waiting"] = waits
+    if deal["is_open"] and deal["close_on"] and deal["close_on"] < AS_OF.date():
+        since = datetime.combine(deal["close_on"], datetime.min.time()) + timedelta(days=1)
+        kinds["overdue_close_date"] = _overlap([(since, AS_OF)], visits)
+    beyond = [visit for visit in visits if visit["stage_order"] > furthest]
+    if beyond and not deal["is_set_aside"]:
+        kinds["never_met_definition"] = [whole[visit["visit_seq"]] for visit in beyond]
+    return kinds
+
+
+def test_waste_is_the_open_time_of_each_kind_with_its_deals(mart: Mart) -> None:
+    reported, defined, done = _stages_at(mart, "reported"), _stages_at(mart, "defined"), defaultdict(list)
+    for row in mart.rows("select * from mart.fct_activities where opportunity_id is not null order by occurred_at"):
+        done[row["opportunity_id"]].append(row)
+    days, touches, ids = defaultdict(float), defaultdict(int), defaultdict(list)
+    open_days, open_touches = defaultdict(float), defaultdict(int)
+    deals = mart.rows("select * from mart.fct_opportunities where not is_deleted order by opportunity_id")
+    told = {row["waste_key"]: row for row in mart.rows("select * from mart.fct_waste")}
+    for deal in deals:
+        name, process = deal["opportunity_id"], deal["sales_process"]
+        visits = [visit for visit in reported[name] if not visit["is_closed_stage"]]
+        met = [visit["stage_order"] for visit in defined[name] if visit["stage_name"] != "Closed Lost"]
+
+        def count(spans: list[tuple[datetime, datetime]], name: str = name) -> int:
+            outbound = [row["occurred_at"] for row in done[name] if row["direction"] == "outbound"]
+            return sum(1 for at in outbound for start, end in spans if start <= at < end)
+
+        for kind, spans in _wasted(deal, visits, done[name], max(met, default=0)).items():
+            spent = sum((end - start) / timedelta(days=1) for start, end in spans)
+            row = told.pop(f"{kind}: {name}")
+            assert row["waste_days"] == pytest.approx(spent, abs=1e-9), row
+            assert row["touches"] == (0 if kind == "waiting" else count(spans)), row
+            days[process, kind] += spent
+            touches[process, kind] += row["touches"]
+            ids[process, kind].append(name)
+        open_days[process] += sum(visit["days_in_stage"] for visit in visits)
+        open_touches[process] += count([(visit["entered_at"], visit["exited_at"] or AS_OF) for visit in visits])
+    assert not told
+    for row in mart.rows("select * from mart.rpt_waste"):
+        key, process = (row["sales_process"], row["waste_kind"]), row["sales_process"]
+        mine = [deal for deal in deals if deal["sales_process"] == process]
+        unknown = {
+            "waiting": sum(
+                not any(act["is_customer_response"] or act["direction"] == "outbound" for act in done[deal["opportunity_id"]])
+                for deal in mine
+            ),
+            "overdue_close_date": sum(deal["is_open"] and deal["close_on"] is None for deal in mine),
+            "never_met_definition": sum(deal["is_set_aside"] for deal in mine),
+        }  # fmt: skip
+        assert (row["state"], row["n_unknown"]) == ("measured", unknown.get(row["waste_kind"], 0))
+        assert (row["n_deals"], row["record_ids"]) == (len(ids[key]), ", ".join(ids[key]) or None)
+        assert row["waste_days"] == pytest.approx(days[key], abs=1e-6)
+        assert row["share_of_days"] == pytest.approx(days[key] / open_days[process], abs=1e-9)
+        assert row["touches"] == touches[key]
+        assert row["share_of_touches"] == pytest.approx(touches[key] / open_touches[process], abs=1e-12)
+    assert {kind for process, kind in ids if process == "P1"} == {
+        "lost_deal", "rework", "waiting", "overdue_close_date", "never_met_definition",
+    }  # fmt: skip
