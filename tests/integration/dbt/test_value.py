@@ -5,6 +5,7 @@ One build serves every test here.
 
 from __future__ import annotations
 
+import os
 import random
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment
+
+from dagster_project.warehouse.dbt_build import dbt_environment
 
 AS_OF = datetime(2026, 1, 31)  # noqa: DTZ001 (the warehouse holds naive UTC)
 NEVER = datetime(9999, 1, 1)  # noqa: DTZ001 (as above)
@@ -86,11 +89,13 @@ def _activities(rng: random.Random, deal: str, since: datetime, bench: Any, rows
             })  # fmt: skip
             if rng.random() < 0.7:
                 rows["EventRelation"].append({
-                    "Id": f"0RE{number:015d}", "EventId": event, "RelationId": "003000000000000001", "Status": "Accepted", **stamps,
+                    "Id": f"0RE{number:015d}", "EventId": event, "RelationId": f"003{rng.randint(1, 3):015d}",
+                    "Status": rng.choice(["Accepted", "Accepted", "Declined"]), **stamps,
                 })  # fmt: skip
 
 
-def _land(bench: Any) -> None:
+def _land(bench: Any) -> dict[str, list[dict[str, Any]]]:
+    """The generated org into the landing. Returns the rows, by object."""
     rng = random.Random(7)
     types = {process: f"012{n:015d}" for n, process in enumerate(SIZES, start=1)}
     stamps = {"CreatedDate": bench.utc(AS_OF - timedelta(days=1500)), "SystemModstamp": bench.utc(AS_OF)}
@@ -103,13 +108,15 @@ def _land(bench: Any) -> None:
         for user in [*ACTIVE, IDLE, FORMER, LEFT]
     ])  # fmt: skip
     accounts = [f"001{n:015d}" for n in range(1, 71)]
-    bench.land("Account", [
+    account_rows = [
         {
             "Id": account, "Name": account, "IsDeleted": n >= 65, "MasterRecordId": accounts[n - 40] if n >= 65 else None,
-            "Industry": rng.choice(["Energy", "Health", None]), "OwnerId": ACTIVE[0], **stamps,
+            "Industry": rng.choice(["Energy", "Health", None]), "OwnerId": ACTIVE[0], "SystemModstamp": bench.utc(AS_OF),
+            "CreatedDate": bench.utc(AS_OF - timedelta(days=1500 if n % 5 else 200)),
         }
         for n, account in enumerate(accounts)
-    ])  # fmt: skip
+    ]  # fmt: skip
+    bench.land("Account", account_rows)
     deals, histories, roles, verdicts = [], [], [], []
     activities: dict[str, list[Any]] = defaultdict(list)
     for process, size in SIZES.items():
@@ -131,10 +138,10 @@ def _land(bench: Any) -> None:
                 "Amount": deal["Amount"], "CloseDate": deal["CloseDate"],
                 "CreatedDate": bench.utc(instant), "SystemModstamp": bench.utc(instant),
             } for at, (instant, stage) in enumerate(history)]  # fmt: skip
-            if rng.random() < 0.7:
+            for role in range(rng.choice([0, 1, 1, 2, 5])):
                 roles.append({
-                    "Id": f"00K{number:015d}", "IsDeleted": False, "OpportunityId": deal["Id"], "ContactId": "003000000000000001",
-                    "CreatedDate": bench.utc(history[0][0] + timedelta(days=rng.randint(0, 40))), "SystemModstamp": bench.utc(AS_OF),
+                    "Id": f"00K{number:012d}{role:03d}", "IsDeleted": False, "OpportunityId": deal["Id"],
+                    "ContactId": f"003{rng.randint(1, 4):015d}", "CreatedDate": bench.utc(history[0][0] + timedelta(days=rng.randint(0, 40))), "SystemModstamp": bench.utc(AS_OF),
                 })  # fmt: skip
             if rng.random() < 0.1:
                 definition, kind = rng.choice([("R03", "integrity"), ("R08", "stage_entry"), ("R06", "duty")])
@@ -161,13 +168,14 @@ def _land(bench: Any) -> None:
     )
     with bench.connect() as connection:
         connection.executemany(f"insert into audit.verdict values ({', '.join('?' * 11)})", verdicts)
+    return {"Account": account_rows, "OpportunityHistory": histories, "OpportunityContactRole": roles, **activities}
 
 
 class Mart:
-    """The finished mart, opened alone."""
+    """The finished mart, opened alone; `landed`: what the org was made of, by object, by API field names; `bench`: where it was built."""
 
-    def __init__(self, path: str) -> None:
-        self._connection = duckdb.connect(path, read_only=True)
+    def __init__(self, path: str, landed: dict[str, list[dict[str, Any]]], bench: Any) -> None:
+        self._connection, self.landed, self.bench = duckdb.connect(path, read_only=True), landed, bench
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """The result of a query, by column name."""
@@ -183,13 +191,13 @@ class Mart:
 def mart(_session_bench: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mart]:
     bench = _session_bench
     bench.reset()
-    _land(bench)
+    landed = _land(bench)
     bench.build(full_refresh=True)
     bench.home.building.unlink(missing_ok=True)
     bench.dbt.build("measure")
     path = tmp_path_factory.mktemp("published") / "leanfunnel.duckdb"
     bench.home.building.rename(path)
-    opened = Mart(str(path))
+    opened = Mart(str(path), landed, bench)
     yield opened
     opened.close()
 
@@ -430,3 +438,125 @@ def test_waste_is_the_open_time_of_each_kind_with_its_deals(mart: Mart) -> None:
     assert {kind for process, kind in ids if process == "P1"} == {
         "lost_deal", "rework", "waiting", "overdue_close_date", "never_met_definition",
     }  # fmt: skip
+
+
+def _naive(row: dict[str, Any], field: str = "CreatedDate") -> datetime:
+    return row[field].replace(tzinfo=None)
+
+
+def _by(rows: list[dict[str, Any]], field: str) -> dict[Any, list[dict[str, Any]]]:
+    grouped = defaultdict(list)
+    for row in rows:
+        grouped[row[field]].append(row)
+    return grouped
+
+
+def _band(n: int, steps: list[tuple[int, str]]) -> str:
+    return next(name for most, name in steps if n <= most)
+
+
+def _traits(mart: Mart) -> list[dict[str, Any]]:
+    """First entries into open stages with their traits, from what was landed."""
+    deals = {
+        row["opportunity_id"]: row for row in mart.rows("select * from mart.fct_opportunities where not is_deleted")
+    }
+    accounts = {row["Id"]: row for row in mart.landed["Account"]}
+    survivor = {key: row["MasterRecordId"] or key for key, row in accounts.items()}
+    histories, roles = (
+        _by(mart.landed[name], "OpportunityId") for name in ("OpportunityHistory", "OpportunityContactRole")
+    )
+    responses = _by(mart.rows("select * from mart.fct_activities where is_customer_response"), "opportunity_id")
+    relations = _by([row for row in mart.landed["EventRelation"] if row["Status"] != "Declined"], "EventId")
+    wins = defaultdict(list)
+    for deal in deals.values():
+        if deal["is_won"] and deal["account_id"]:
+            wins[survivor[deal["account_id"]]].append(deal["closed_at"])
+    entries = []
+    for visit in mart.rows(
+        "select * from mart.fct_stage_visits where basis = 'reported' and is_first_entry and not is_closed_stage"
+    ):
+        deal, at = deals.get(visit["opportunity_id"]), visit["entered_at"]
+        if deal is None or visit["is_start_imputed"]:
+            continue
+        name, account = visit["opportunity_id"], deal["account_id"]
+        contacts = {row["ContactId"] for row in roles[name] if _naive(row) <= at}
+        answered = [row for row in responses[name] if row["occurred_at"] <= at]
+        people = {relation["RelationId"] for row in answered for relation in relations[row["activity_id"]]}
+        named = any(row["Amount"] and _naive(row) <= at for row in histories[name])
+        known = account and _naive(accounts[account]) <= at
+        industry = known and (accounts[survivor[account]]["Industry"] or accounts[account]["Industry"])
+        entries.append({
+            "place": (visit["sales_process"], visit["stage_name"]),
+            "outcome": "won" if deal["is_won"] else "lost" if deal["is_lost"] else "open",
+            "lead_source": deal["lead_source"] or "unknown",
+            "opportunity_type": deal["opportunity_type"] or "unknown",
+            "industry": industry or "unknown",
+            "account_standing": (
+                "unknown" if not account else "customer" if any(won < at for won in wins[survivor[account]]) else "no win yet"
+            ),
+            "contact_roles": _band(len(contacts), [(0, "0"), (1, "1"), (2, "2"), (99, "3 or more")]),
+            "responses_before": _band(len(answered), [(0, "0"), (2, "1 to 2"), (99, "3 or more")]),
+            "people_met": _band(len(people), [(0, "0"), (1, "1"), (99, "2 or more")]),
+            "amount_at_entry": "named" if named else "not named",
+            "way_in": "skipped a stage" if visit["stages_skipped"] else "in order",
+        })  # fmt: skip
+    return entries
+
+
+def test_win_rates_rest_on_what_was_known_at_entry(mart: Mart) -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
+    found = defaultdict(lambda: defaultdict(int))
+    stages = defaultdict(lambda: defaultdict(int))
+    for entry in _traits(mart):
+        stages[entry["place"]][entry["outcome"]] += 1
+        for trait, value in entry.items():
+            if trait not in ("place", "outcome"):
+                found[*entry["place"], trait, value][entry["outcome"]] += 1
+    rows = {
+        (row["sales_process"], row["stage_name"], row["trait"], row["trait_value"]): row
+        for row in mart.rows("select * from mart.rpt_winnability")
+    }
+    assert set(rows) == set(found)
+    seen = set()
+    for key, row in rows.items():
+        count, stage = found[key], stages[key[:2]]
+        n, n_stage = count["won"] + count["lost"], stage["won"] + stage["lost"]
+        assert (row["n_won"], row["n_lost"], row["n_open"]) == (count["won"], count["lost"], count["open"]), key
+        assert (row["n_entered"], row["n_unknown"]) == (sum(count.values()), 0)
+        assert row["share_of_entries"] == pytest.approx(sum(count.values()) / sum(stage.values()))
+        told = [row[name] for name in ("win_rate", "win_rate_lower", "win_rate_upper")]
+        if n < MINIMUM_N:
+            assert (told, row["reads"]) == ([None] * 3, "too few")
+        else:
+            rate = stage["won"] / n_stage
+            lower, upper = proportion_confint(count["won"], n, method="wilson")
+            assert told == pytest.approx([count["won"] / n, lower, upper], abs=1e-12)
+            assert row["stage_win_rate"] == pytest.approx(rate, abs=1e-12)
+            reads = "wins more often" if lower > rate else "wins less often" if upper < rate else "no difference"
+            assert row["reads"] == reads
+        seen |= {row["reads"], key[2:]}
+    assert seen >= {"no difference", "too few", ("account_standing", "customer"), ("contact_roles", "3 or more")}
+    assert seen >= {("people_met", "2 or more"), ("industry", "unknown"), ("amount_at_entry", "not named")}
+
+
+@pytest.mark.parametrize(
+    ("field", "refused"), [("is_won", True), ("Closed_At", True), ("close_on", True), ("lead_source", False)]
+)
+def test_a_field_known_only_after_the_outcome_is_refused(mart: Mart, field: str, refused: bool) -> None:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    bench = mart.bench
+    os.environ.update(dbt_environment(bench.home))
+    project, logs = str(bench.project), str(bench.home.warehouse / "hindsight")
+    said: list[str] = []
+    try:
+        result = dbtRunner(callbacks=[lambda event: said.append(event.info.msg)]).invoke([
+            "compile", "--inline", f"select {{{{ known_before_outcome(['opportunity_type', '{field}']) | length }}}}", "--quiet",
+            "--project-dir", project, "--profiles-dir", project, "--target-path", logs, "--log-path", logs, "--log-level", "none",
+        ])  # fmt: skip
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+    assert result.success is not refused
+    assert (f"the trait '{field}' is known only after the outcome" in " ".join(said)) is refused
