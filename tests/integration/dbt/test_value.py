@@ -560,3 +560,55 @@ def test_a_field_known_only_after_the_outcome_is_refused(mart: Mart, field: str,
         DuckDBConnectionManager.close_all_connections()
     assert result.success is not refused
     assert (f"the trait '{field}' is known only after the outcome" in " ".join(said)) is refused
+
+
+def _quarter(at: datetime | None) -> str:
+    return f"{at.year}-Q{(at.month + 2) // 3}" if at else "unknown"
+
+
+def test_won_and_lost_by_cohort_say_how_far_open_deals_could_move_them(mart: Mart) -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
+    visits = _stages_at(mart, "reported")
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for deal in mart.rows("select * from mart.fct_opportunities"):
+        timeline = sorted(visits[deal["opportunity_id"]], key=lambda visit: visit["visit_seq"])
+        closings = [visit["stage_name"] for visit in timeline if visit["is_closed_stage"]]
+        resolved = (deal["is_won"] or deal["is_lost"]) and not deal["is_deleted"]
+        deal["changed"] = resolved and closings[0] != deal["stage_name"]
+        before = timeline[-2]["stage_name"] if len(timeline) > 1 else "none"
+        for kind in ("created", "closed"):
+            if kind == "closed" and not resolved:
+                continue
+            for cohort in ("all", _quarter(deal[f"{kind}_at"])):
+                for stage in ("all", before) if resolved else ("all",):
+                    found[deal["sales_process"], kind, cohort, stage].append(deal)
+    rows = mart.rows("select * from mart.rpt_win_loss")
+    assert {
+        tuple(row[name] for name in ("sales_process", "cohort_kind", "cohort", "stage_before")) for row in rows
+    } == set(found)
+    seen = set()
+    for row in rows:
+        key = (row["sales_process"], row["cohort_kind"], row["cohort"], row["stage_before"])
+        alive = [deal for deal in found[key] if not deal["is_deleted"]]
+        won, lost, still = ([deal for deal in alive if deal[name]] for name in ("is_won", "is_lost", "is_open"))
+        n, n_all = len(won) + len(lost), [deal for deal in found[*key[:3], "all"] if not deal["is_deleted"]]
+        assert (row["n_won"], row["n_lost"], row["n_open"]) == (len(won), len(lost), len(still)), key
+        assert row["n_deleted"] == len(found[key]) - len(alive)
+        assert row["n_outcome_changed"] == sum(deal["changed"] for deal in alive)
+        for name, some in (("amount_won", won), ("amount_lost", lost)):
+            amounts = [deal["amount_corporate"] for deal in some if deal["amount_corporate"] is not None]
+            assert row[name] == (sum(amounts, Decimal(0)) if amounts else None)
+        losses = sum(deal["is_lost"] for deal in n_all)
+        assert row["share_of_losses"] == (pytest.approx(len(lost) / losses) if losses else None)
+        told = [row[f"win_rate{end}"] for end in ("", "_lower", "_upper", "_if_open_lost", "_if_open_won")]
+        if key[3] != "all" or n < MINIMUM_N:
+            assert (told, row["reads"]) == ([None] * 5, "too few" if key[3] == "all" else "counts")
+        else:
+            lower, upper = proportion_confint(len(won), n, method="wilson")
+            worst, best = len(won) / (n + len(still)), (len(won) + len(still)) / (n + len(still))
+            assert told == pytest.approx([len(won) / n, lower, upper, worst, best], abs=1e-12)
+            assert row["reads"] == ("immature" if worst < lower or best > upper else "ok")
+        seen.add(row["reads"])
+    assert seen == {"ok", "too few", "immature", "counts"}
+    assert any(row["n_outcome_changed"] for row in rows)
