@@ -23,7 +23,7 @@ from jinja2 import Environment
 
 from dagster_project.warehouse.dbt_build import dbt_environment
 
-AS_OF = datetime(2026, 1, 31)  # noqa: DTZ001 (the warehouse holds naive UTC)
+AS_OF = datetime(2025, 12, 20)  # noqa: DTZ001 (the warehouse holds naive UTC)
 NEVER = datetime(9999, 1, 1)  # noqa: DTZ001 (as above)
 MINIMUM_N = 20
 SIZES = {"P1": 330, "P2": 90, "P3": 12}
@@ -612,3 +612,62 @@ def test_won_and_lost_by_cohort_say_how_far_open_deals_could_move_them(mart: Mar
         seen.add(row["reads"])
     assert seen == {"ok", "too few", "immature", "counts"}
     assert any(row["n_outcome_changed"] for row in rows)
+
+
+def _next_wins(mart: Mart) -> dict[tuple[str, str], list[tuple[float, bool, datetime]]]:
+    """(days, whether the next win came, when won) per number of win and cohort."""
+    survivor = {row["Id"]: row["MasterRecordId"] or row["Id"] for row in mart.landed["Account"]}
+    wins = defaultdict(list)
+    for deal in mart.rows(
+        "select * from mart.fct_opportunities where is_won and not is_deleted and account_id is not null"
+    ):
+        wins[survivor[deal["account_id"]]].append(deal["closed_at"])
+    gaps = defaultdict(list)
+    for instants in wins.values():
+        instants.sort()
+        for number, (won, after) in enumerate(zip(instants, [*instants[1:], None], strict=True)):
+            name = ("first", "second", "third or later")[min(number, 2)]
+            for cohort in ("all", str(won.year)):
+                gaps[name, cohort].append((((after or AS_OF) - won) / timedelta(days=1), after is not None, won))
+    return gaps
+
+
+def test_the_next_win_is_awaited_as_lifelines_does(mart: Mart) -> None:
+    from lifelines import KaplanMeierFitter
+    from statsmodels.stats.proportion import proportion_confint
+
+    gaps, seen = _next_wins(mart), set()
+    rows = {(row["from_win"], row["cohort"]): row for row in mart.rows("select * from mart.rpt_repurchase")}
+    assert set(rows) == set(gaps)
+    (without,) = mart.rows(
+        "select count(*) as n from mart.fct_opportunities where is_won and not is_deleted and account_id is null"
+    )
+    for key, row in rows.items():
+        observed = gaps[key]
+        days, came = [gap[0] for gap in observed], [gap[1] for gap in observed]
+        mature = [gap for gap in observed if AS_OF - gap[2] >= timedelta(days=365)]
+        within = sum(gap[1] and gap[0] <= 365 for gap in mature)
+        assert (row["n_wins"], row["n_next_won"], row["n_censored"]) == (len(days), sum(came), len(days) - sum(came))
+        assert (row["n_mature"], row["n_within"]) == (len(mature), within)
+        assert (row["n_without_account"], row["n_undated"]) == (without["n"], 0)
+        told = [row[name] for name in ("next_win_rate", "next_win_rate_lower", "next_win_rate_upper")]
+        rated = len(mature) >= MINIMUM_N
+        expected = (
+            [within / len(mature), *proportion_confint(within, len(mature), method="wilson")] if rated else [None] * 3
+        )
+        assert told == pytest.approx(expected, abs=1e-12)
+        told = [row[name] for name in ("km_next_win_share", "km_share_lower", "km_share_upper")]
+        seen.add(row["reads"])
+        if len(days) < MINIMUM_N:
+            assert (told, row["km_p50_days"], row["reads"]) == ([None] * 3, None, "too few")
+            continue
+        fitted = KaplanMeierFitter().fit(days, came)
+        median = fitted.median_survival_time_
+        assert row["km_p50_days"] == (None if np.isinf(median) else pytest.approx(median, abs=1e-9))
+        if max(days) < 365:
+            assert (told, row["reads"]) == ([None] * 3, "immature")
+            continue
+        low, high = fitted.confidence_interval_.loc[:365].iloc[-1]
+        assert told == pytest.approx([1 - float(fitted.predict(365)), 1 - high, 1 - low], abs=1e-9)
+        assert row["reads"] == "ok"
+    assert seen == {"ok", "too few", "immature"}
