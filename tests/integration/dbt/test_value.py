@@ -671,3 +671,77 @@ def test_the_next_win_is_awaited_as_lifelines_does(mart: Mart) -> None:
         assert told == pytest.approx([1 - float(fitted.predict(365)), 1 - high, 1 - low], abs=1e-9)
         assert row["reads"] == "ok"
     assert seen == {"ok", "too few", "immature"}
+
+
+def _first_pass(visit: dict[str, Any], timeline: list[dict[str, Any]], met: list[dict[str, Any]]) -> set[str]:
+    """Why a visit that advanced did not pass the first time; empty: it did."""
+    after = next((other for other in timeline if other["visit_seq"] == visit["visit_seq"] + 1), None)
+    causes = {
+        "n_skipping": bool(after and after["stages_skipped"]),
+        "n_reentered": sum(other["stage_name"] == visit["stage_name"] for other in timeline) > 1,
+        "n_breached": not any(
+            other["stage_order"] >= visit["stage_order"] and other["entered_at"] <= visit["exited_at"]
+            for other in met
+            if other["stage_name"] != "Closed Lost"
+        ),
+    }
+    return {name for name, holds in causes.items() if holds}
+
+
+def test_first_pass_is_advancing_with_no_skip_no_return_and_no_breach(mart: Mart) -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
+    reported, defined = _stages_at(mart, "reported"), _stages_at(mart, "defined")
+    counts: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for name, timeline in reported.items():
+        for visit in timeline:
+            if visit["is_closed_stage"] or visit["visit_no"] > 1:
+                continue
+            count = counts[visit["sales_process"], visit["stage_name"]]
+            count["n_entered"] += 1
+            count["n_reworked"] += any(
+                other["stage_name"] == visit["stage_name"] and other["visit_no"] == 2 for other in timeline
+            )
+            if visit["is_left_truncated"]:
+                count["n_left_out"] += 1
+            elif visit["exit_kind"] in ("open", "deleted"):
+                count[f"n_{visit['exit_kind']}"] += 1
+            else:
+                count["n_resolved"] += 1
+                count["n_lost"] += visit["exit_kind"] == "lost"
+                count["n_returned"] += visit["exit_kind"] in ("back", "lateral", "reopened")
+                if visit["exit_kind"] in ("advanced", "won"):
+                    causes = _first_pass(visit, timeline, defined[name])
+                    for cause in ("n_advanced", *causes, *(() if causes else ("n_first_pass",))):
+                        count[cause] += 1
+    rows = mart.rows("select * from mart.rpt_yield order by sales_process, stage_order")
+    assert {(row["sales_process"], row["stage_name"]) for row in rows} == set(counts)
+    rolled: dict[str, list[float | None]] = defaultdict(lambda: [1.0, 1.0])
+    for row in rows:
+        count, process = counts[row["sales_process"], row["stage_name"]], row["sales_process"]
+        names = [name for name in row if name.startswith("n_")]
+        assert {name: row[name] for name in names} == {name: count[name] for name in names}, row["yield_key"]
+        for part, whole, rate in (
+            ("n_reworked", "n_entered", "rework_rate"),
+            ("n_first_pass", "n_resolved", "first_pass_yield"),
+            ("n_first_pass", "n_advanced", "first_pass_yield_on_advance"),
+        ):
+            x, n = count[part], count[whole]
+            expected = [x / n, *proportion_confint(x, n, method="wilson")] if n >= MINIMUM_N else [None] * 3
+            assert [row[f"{rate}{end}"] for end in ("", "_lower", "_upper")] == pytest.approx(expected, abs=1e-12)
+        for at, (rate, told) in enumerate((
+            ("first_pass_yield", "rolled_yield_to_here"), ("first_pass_yield_on_advance", "rolled_yield_on_advance_to_here"),
+        )):  # fmt: skip
+            so_far = rolled[process][at]
+            rolled[process][at] = None if so_far is None or row[rate] is None else so_far * row[rate]
+            assert row[told] == (None if rolled[process][at] is None else pytest.approx(rolled[process][at], abs=1e-12))
+        assert row["reads"] == ("ok" if count["n_resolved"] >= MINIMUM_N else "too few")
+    for row in rows:
+        expected = rolled[row["sales_process"]]
+        assert [row["rolled_throughput_yield"], row["rolled_throughput_yield_on_advance"]] == pytest.approx(
+            expected, abs=1e-12
+        )
+    assert rolled["P1"][0] is not None
+    assert rolled["P3"] == [None, None]
+    for cause in ("n_skipping", "n_reentered", "n_breached", "n_returned", "n_deleted", "n_left_out"):
+        assert sum(row[cause] for row in rows), cause
