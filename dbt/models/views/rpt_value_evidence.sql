@@ -34,7 +34,7 @@ numbered as (
         *,
         sum(case when is_touch then 1 else 0 end) over (
             partition by opportunity_id
-            order by occurred_at, is_touch desc, activity_id
+            order by occurred_at asc, is_touch desc, activity_id asc
             rows unbounded preceding
         ) as touch_no,
         sum(case when is_touch then 1 else 0 end) over (partition by opportunity_id) as deal_touches

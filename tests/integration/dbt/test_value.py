@@ -745,3 +745,69 @@ def test_first_pass_is_advancing_with_no_skip_no_return_and_no_breach(mart: Mart
     assert rolled["P3"] == [None, None]
     for cause in ("n_skipping", "n_reentered", "n_breached", "n_returned", "n_deleted", "n_left_out"):
         assert sum(row[cause] for row in rows), cause
+
+
+def _measured(bench: Any, **queries: str) -> dict[str, list[tuple[Any, ...]]]:
+    bench.build(full_refresh=True)
+    bench.home.building.unlink(missing_ok=True)
+    bench.dbt.build("measure")
+    with duckdb.connect(str(bench.home.building), read_only=True) as connection:
+        connection.execute("use mart")
+        return {name: connection.execute(sql).fetchall() for name, sql in queries.items()}
+
+
+VIEWS = ("owner_load", "value_evidence", "waste", "winnability", "win_loss", "repurchase", "yield")
+
+
+def test_an_org_without_deals_gives_empty_views(bench: Any) -> None:
+    bench.control()
+    found = _measured(bench, **{view: f"select count(*) from rpt_{view}" for view in VIEWS})
+    assert found == {view: [(0,)] for view in VIEWS}
+
+
+def test_what_nobody_can_know_is_counted_and_never_zero(bench: Any) -> None:
+    """Four deals: without history, in an unmapped stage, open without a close date, won without an account."""
+    history, days = [], timedelta(days=1)
+    start = datetime(2026, 1, 1)  # noqa: DTZ001 (as above)
+    for number, stages in {
+        2: ["Somewhere"],
+        3: ["Prospecting", "Qualification"],
+        4: ["Prospecting", "Closed Won"],
+    }.items():
+        history += [{
+            "Id": f"008{number:09d}{at:06d}", "OpportunityId": f"006{number:015d}", "StageName": stage, "IsDeleted": False,
+            "CreatedDate": bench.utc(start + at * 5 * days), "SystemModstamp": bench.utc(start + at * 5 * days),
+        } for at, stage in enumerate(stages)]  # fmt: skip
+    bench.land("Opportunity", [
+        bench.deal(1), bench.deal(2, StageName="Somewhere"), bench.deal(3, StageName="Qualification", CloseDate=None),
+        bench.deal(4, StageName="Closed Won", AccountId=None),
+    ])  # fmt: skip
+    bench.land("OpportunityHistory", history)
+    bench.control(definitions=[])
+    found = _measured(
+        bench,
+        waste="select waste_kind, state, n_deals, waste_days, n_unknown, record_ids, state_cause is null from rpt_waste order by 1",
+        winnability="select distinct stage_name, n_entered, n_won, n_open, n_unknown, win_rate from rpt_winnability order by 1, 2",
+        win_loss="select cohort_kind, n_won, n_open, n_unknown, win_rate, reads from rpt_win_loss "
+        "where cohort = 'all' and stage_before = 'all' order by 1",
+        value_evidence="select count(*) from rpt_value_evidence",
+        repurchase="select count(*) from rpt_repurchase",
+        owner_load="select owner_state, wip, wip_cv, wip_upper_limit, reads from rpt_owner_load",
+        yields="select stage_name, n_entered, n_left_out, n_resolved, first_pass_yield, rolled_throughput_yield from rpt_yield "
+        "where n_entered + n_left_out > 0 order by stage_order",
+    )
+    assert found == {
+        "waste": [
+            ("lost_deal", "measured", 0, 0.0, 1, None, True),
+            ("never_met_definition", "not measured", None, None, 0, None, False),
+            ("overdue_close_date", "measured", 0, 0.0, 1, None, True),
+            ("rework", "measured", 0, 0.0, 1, None, True),
+            ("waiting", "not measured", None, None, 4, None, False),
+        ],
+        "winnability": [("Prospecting", 2, 1, 1, 0, None), ("Qualification", 1, 0, 1, 0, None)],
+        "win_loss": [("closed", 1, 0, 0, None, "too few"), ("created", 1, 2, 1, None, "too few")],
+        "value_evidence": [(0,)],
+        "repurchase": [(0,)],
+        "owner_load": [("unknown", 2, None, None, "not compared")],
+        "yields": [("Prospecting", 2, 1, 2, None, None), ("Qualification", 1, 0, 0, None, None)],
+    }
