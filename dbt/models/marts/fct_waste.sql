@@ -118,7 +118,10 @@ spells as (
         coalesce(answered.next_touch_at, run.as_of) as until_at
     from answered
     cross join run
-    where not answered.is_touch and coalesce(answered.is_after_touch, true)
+    where
+        not answered.is_touch
+        and coalesce(answered.is_after_touch, true)
+        and answered.occurred_at < coalesce(answered.next_touch_at, run.as_of)
     union all
     -- the close date itself is still in time
     select

@@ -28,13 +28,14 @@ activities as (
     inner join deals on activities.opportunity_id = deals.opportunity_id
 ),
 
--- an answer is credited to the last touch before it; a meeting held is a touch and its own answer
+-- an answer is credited to the last touch before it, as in the ball's rule: of one instant, the touch comes after the answer;
+-- a meeting held is a touch and its own answer
 numbered as (
     select
         *,
         sum(case when is_touch then 1 else 0 end) over (
             partition by opportunity_id
-            order by occurred_at asc, is_touch desc, activity_id asc
+            order by occurred_at, is_touch, activity_id
             rows unbounded preceding
         ) as touch_no,
         sum(case when is_touch then 1 else 0 end) over (partition by opportunity_id) as deal_touches

@@ -67,14 +67,14 @@ def _activities(rng: random.Random, deal: str, since: datetime, bench: Any, rows
     """Calls, mails and meetings of one deal, each at a time of its own."""
     at = since - timedelta(days=2)
     for _ in range(rng.randint(0, 14)):
-        at += timedelta(days=rng.expovariate(1 / 9))
+        at += timedelta(days=0 if rng.random() < 0.15 else rng.expovariate(1 / 9))
         if at > AS_OF:
             return
         number, when, draw = sum(map(len, rows.values())) + 1, bench.utc(at), rng.random()
         stamps = {"IsDeleted": False, "CreatedDate": when, "LastModifiedDate": when, "SystemModstamp": when}
         if draw < 0.4:
             rows["Task"].append({
-                "Id": f"00T{number:015d}", "WhatId": deal, "OwnerId": ACTIVE[0], "IsClosed": True, "CompletedDateTime": when,
+                "Id": f"00T{number:015d}", "WhatId": deal, "OwnerId": rng.choice(ACTIVE[:3]), "IsClosed": True, "CompletedDateTime": when,
                 "CallType": rng.choice(["Outbound", "Outbound", "Outbound", "Inbound", "Internal", None]), **stamps,
             })  # fmt: skip
         elif draw < 0.85:
@@ -87,11 +87,10 @@ def _activities(rng: random.Random, deal: str, since: datetime, bench: Any, rows
             rows["Event"].append({
                 "Id": event, "WhatId": deal, "OwnerId": ACTIVE[2], "StartDateTime": when, "EndDateTime": when, **stamps,
             })  # fmt: skip
-            if rng.random() < 0.7:
-                rows["EventRelation"].append({
-                    "Id": f"0RE{number:015d}", "EventId": event, "RelationId": f"003{rng.randint(1, 3):015d}",
-                    "Status": rng.choice(["Accepted", "Accepted", "Declined"]), **stamps,
-                })  # fmt: skip
+            rows["EventRelation"] += [{
+                "Id": f"0RE{number:012d}{place:03d}", "EventId": event, "RelationId": f"003{place:015d}",
+                "Status": rng.choice(["Accepted", "New", "Declined"]), **stamps,
+            } for place in rng.sample(range(1, 5), rng.randint(0, 3))]  # fmt: skip
 
 
 def _land(bench: Any) -> dict[str, list[dict[str, Any]]]:
@@ -104,7 +103,8 @@ def _land(bench: Any) -> dict[str, list[dict[str, Any]]]:
         for process, key in types.items()
     ])  # fmt: skip
     bench.land("User", [
-        {"Id": user, "Name": f"User {user[-2:]}", "IsActive": user != LEFT, "UserType": "Standard", **stamps}
+        {"Id": user, "Name": f"User {user[-2:]}", "IsActive": user != LEFT, "UserType": "Standard", **stamps,
+         "UserRoleId": {ACTIVE[0]: "00E000000000000001", ACTIVE[1]: "00E000000000000002"}.get(user)}
         for user in [*ACTIVE, IDLE, FORMER, LEFT]
     ])  # fmt: skip
     accounts = [f"001{n:015d}" for n in range(1, 71)]
@@ -124,7 +124,7 @@ def _land(bench: Any) -> dict[str, list[dict[str, Any]]]:
             number, history = len(deals) + 1, _history(rng)
             deal = bench.deal(
                 number, RecordTypeId=types[process], StageName=history[-1][1], CreatedDate=bench.utc(history[0][0]),
-                IsDeleted=rng.random() < 0.04, OwnerId=rng.choice(OWNERS), AccountId=rng.choice([*accounts, None]),
+                IsDeleted=rng.random() < 0.08, OwnerId=rng.choice(OWNERS), AccountId=rng.choice([*accounts, None]),
                 Amount=None if rng.random() < 0.1 else f"{rng.randint(1, 9_000_000) / 100:.2f}",
                 LastModifiedDate=bench.utc(AS_OF - timedelta(days=rng.randint(0, 3))), LeadSource=rng.choice(["Web", "Fair", None]),
                 CloseDate=(AS_OF + timedelta(days=rng.randint(-60, 90))).date() if rng.random() < 0.95 else None,
@@ -133,8 +133,13 @@ def _land(bench: Any) -> dict[str, list[dict[str, Any]]]:
             if closed and number % 25 == 0:
                 deal["OwnerId"] = IDLE if (AS_OF - history[-1][0]).days < 300 else FORMER
             deals.append(deal)
+            hands = (
+                [rng.choice([*ACTIVE[:2], ACTIVE[1], None]) for _ in history]
+                if number % 3
+                else [deal["OwnerId"]] * len(history)
+            )
             histories += [{
-                "Id": f"008{number:09d}{at:06d}", "OpportunityId": deal["Id"], "StageName": stage, "IsDeleted": False,
+                "CreatedById": hands[at], "Id": f"008{number:09d}{at:06d}", "OpportunityId": deal["Id"], "StageName": stage, "IsDeleted": False,
                 "Amount": deal["Amount"], "CloseDate": deal["CloseDate"],
                 "CreatedDate": bench.utc(instant), "SystemModstamp": bench.utc(instant),
             } for at, (instant, stage) in enumerate(history)]  # fmt: skip
@@ -292,6 +297,10 @@ def _stage_at(visits: list[dict[str, Any]], at: datetime) -> str | None:
     return standing[0]["stage_name"] if standing else None
 
 
+def _answer_first(row: dict[str, Any]) -> tuple[datetime, bool, str]:
+    return (row["occurred_at"], row["direction"] == "outbound", row["activity_id"])
+
+
 def test_each_answer_is_credited_to_the_touch_before_it(mart: Mart) -> None:
     from statsmodels.stats.proportion import proportion_confint
 
@@ -299,7 +308,7 @@ def test_each_answer_is_credited_to_the_touch_before_it(mart: Mart) -> None:
         row["opportunity_id"]: row for row in mart.rows("select * from mart.fct_opportunities where not is_deleted")
     }
     done = defaultdict(list)
-    for row in mart.rows("select * from mart.fct_activities where opportunity_id is not null order by occurred_at"):
+    for row in mart.rows("select * from mart.fct_activities where opportunity_id is not null"):
         done[row["opportunity_id"]].append(row)
     # (basis, process, stage, kind) -> [answers of each touch], and what waits
     touched, waiting, unprompted, unknown = defaultdict(list), defaultdict(int), defaultdict(int), defaultdict(int)
@@ -309,7 +318,7 @@ def test_each_answer_is_credited_to_the_touch_before_it(mart: Mart) -> None:
             if basis == "defined" and deal["is_set_aside"]:
                 continue
             last: tuple[Any, list[int]] | None = None
-            for activity in done[name]:
+            for activity in sorted(done[name], key=_answer_first):
                 stage = _stage_at(visits[name], activity["occurred_at"])
                 place = (basis, deal["sales_process"], stage)
                 if activity["direction"] == "outbound":
@@ -392,7 +401,7 @@ def _wasted(
 
 def test_waste_is_the_open_time_of_each_kind_with_its_deals(mart: Mart) -> None:
     reported, defined, done = _stages_at(mart, "reported"), _stages_at(mart, "defined"), defaultdict(list)
-    for row in mart.rows("select * from mart.fct_activities where opportunity_id is not null order by occurred_at"):
+    for row in mart.rows("select * from mart.fct_activities where opportunity_id is not null"):
         done[row["opportunity_id"]].append(row)
     days, touches, ids = defaultdict(float), defaultdict(int), defaultdict(list)
     open_days, open_touches = defaultdict(float), defaultdict(int)
@@ -664,7 +673,7 @@ def test_the_next_win_is_awaited_as_lifelines_does(mart: Mart) -> None:
         fitted = KaplanMeierFitter().fit(days, came)
         median = fitted.median_survival_time_
         assert row["km_p50_days"] == (None if np.isinf(median) else pytest.approx(median, abs=1e-9))
-        if max(days) < 365:
+        if max(days) < 365 and fitted.survival_function_.iloc[-1, 0] > 0:
             assert (told, row["reads"]) == ([None] * 3, "immature")
             continue
         low, high = fitted.confidence_interval_.loc[:365].iloc[-1]
@@ -747,6 +756,80 @@ def test_first_pass_is_advancing_with_no_skip_no_return_and_no_breach(mart: Mart
         assert sum(row[cause] for row in rows), cause
 
 
+def _handoffs(mart: Mart) -> dict[tuple[str | None, ...], list[tuple[str, float, bool]]]:
+    """(outcome, days waited, whether the taker acted) per process, stage and roles, from what was landed."""
+    deals = {
+        row["opportunity_id"]: row for row in mart.rows("select * from mart.fct_opportunities where not is_deleted")
+    }
+    roles = {row["owner_id"]: row["user_role_id"] or "unknown" for row in mart.rows("select * from mart.dim_owner")}
+    movers = {
+        (row["OpportunityId"], row["StageName"], _naive(row)): row["CreatedById"]
+        for row in reversed(mart.landed["OpportunityHistory"])
+    }
+    acts = _by(mart.rows("select * from mart.fct_activities"), "opportunity_id")
+    found = defaultdict(list)
+    for name, visits in _stages_at(mart, "reported").items():
+        timeline = sorted(visits, key=lambda visit: visit["visit_seq"])
+        if name not in deals:
+            continue
+        hands = [movers[name, visit["stage_name"], visit["entered_at"]] for visit in timeline] + [
+            deals[name]["owner_id"]
+        ]
+        for visit, giver, taker in zip(timeline, hands[:-1], hands[1:], strict=True):
+            if visit["is_closed_stage"] or None in (giver, taker) or giver == taker:
+                continue
+            until = visit["exited_at"] or NEVER
+            mine = [row["occurred_at"] for row in acts[name] if row["owner_id"] == taker]
+            first = min((at for at in mine if visit["entered_at"] <= at < until), default=min(until, AS_OF))
+            outcome = {
+                "advanced": "accepted",
+                "won": "accepted",
+                "back": "returned",
+                "open": "awaiting",
+                "lost": "lost",
+            }
+            key = (
+                visit["sales_process"],
+                visit["stage_name"],
+                roles.get(giver, "unknown"),
+                roles.get(taker, "unknown"),
+            )
+            waited = (first - visit["entered_at"]) / timedelta(days=1)
+            acted = visit["exit_kind"] != "open" or any(visit["entered_at"] <= at < until for at in mine)
+            found[key].append((outcome.get(visit["exit_kind"], "moved aside"), waited, acted))
+    return found
+
+
+def test_handoffs_are_visits_that_another_person_ended(mart: Mart) -> None:
+    from lifelines import KaplanMeierFitter
+    from statsmodels.stats.proportion import proportion_confint
+
+    found, seen = _handoffs(mart), set()
+    rows = {
+        (row["sales_process"], row["stage_name"], row["giver_role"], row["taker_role"]): row
+        for row in mart.rows("select * from mart.rpt_handoffs")
+    }
+    assert set(rows) == set(found)
+    for key, row in rows.items():
+        outcomes = [outcome for outcome, _, _ in found[key]]
+        n = len(outcomes) - outcomes.count("awaiting")
+        for outcome in ("accepted", "returned", "lost", "moved_aside", "awaiting"):
+            assert row[f"n_{outcome}"] == outcomes.count(outcome.replace("_", " ")), key
+        assert row["n_still_waiting"] == sum(not acted for _, _, acted in found[key])
+        for name in ("accepted", "returned"):
+            x = outcomes.count(name)
+            expected = [x / n, *proportion_confint(x, n, method="wilson")] if n >= MINIMUM_N else [None] * 3
+            assert [row[f"{name}_{end}"] for end in ("share", "lower", "upper")] == pytest.approx(expected, abs=1e-12)
+        assert row["reads"] == ("ok" if n >= MINIMUM_N else "too few")
+        if len(outcomes) < MINIMUM_N:
+            assert row["wait_p50_days"] is None
+        else:
+            fitted = KaplanMeierFitter().fit([days for _, days, _ in found[key]], [acted for _, _, acted in found[key]])
+            assert row["wait_p50_days"] == pytest.approx(fitted.median_survival_time_, abs=1e-9)
+        seen |= {row["reads"], *outcomes, "waiting" if row["n_still_waiting"] else ""}
+    assert seen >= {"ok", "too few", "accepted", "returned", "lost", "awaiting", "waiting"}
+
+
 def _measured(bench: Any, **queries: str) -> dict[str, list[tuple[Any, ...]]]:
     bench.build(full_refresh=True)
     bench.home.building.unlink(missing_ok=True)
@@ -756,7 +839,7 @@ def _measured(bench: Any, **queries: str) -> dict[str, list[tuple[Any, ...]]]:
         return {name: connection.execute(sql).fetchall() for name, sql in queries.items()}
 
 
-VIEWS = ("owner_load", "value_evidence", "waste", "winnability", "win_loss", "repurchase", "yield")
+VIEWS = ("handoffs", "owner_load", "value_evidence", "waste", "winnability", "win_loss", "repurchase", "yield")
 
 
 def test_an_org_without_deals_gives_empty_views(bench: Any) -> None:
