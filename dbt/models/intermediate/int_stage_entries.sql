@@ -59,6 +59,13 @@ responses as (
     group by entries.visit_id
 ),
 
+-- as in int_activities: an org without EventRelation has only WhoId
+event_relations_offered as (
+    select count(*) as n
+    from {{ ref('stg_control__field_inventory') }}
+    where object = 'EventRelation' and field is null and status = 'present'
+),
+
 attendees as (
     select
         event_id,
@@ -67,10 +74,11 @@ attendees as (
     where not is_deleted and substr(relation_id, 1, 3) in ('003', '00Q') and coalesce(response_status, '') <> 'Declined'
     union
     select
-        event_id,
-        who_id as person_id
-    from {{ ref('stg_salesforce__event') }}
-    where substr(who_id, 1, 3) in ('003', '00Q')
+        events.event_id,
+        events.who_id as person_id
+    from {{ ref('stg_salesforce__event') }} as events
+    cross join event_relations_offered as offered
+    where offered.n = 0 and substr(events.who_id, 1, 3) in ('003', '00Q')
 ),
 
 people as (
