@@ -6,11 +6,19 @@ with run as (
 
 entries as (
     select
-        visit_id,
+        'reported: ' || visit_id as visit_key,
         opportunity_id,
         entered_at,
         stages_skipped
     from {{ ref('int_stage_visits') }}
+    where is_first_entry and is_mapped and not is_closed_stage and not is_start_imputed
+    union all
+    select
+        'defined: ' || visit_id as visit_key,
+        opportunity_id,
+        entered_at,
+        stages_skipped
+    from {{ ref('int_evidenced_stage_visits') }}
     where is_first_entry and is_mapped and not is_closed_stage and not is_start_imputed
 ),
 
@@ -41,22 +49,22 @@ first_wins as (
 
 roles as (
     select
-        entries.visit_id,
+        entries.visit_key,
         count(distinct roles.contact_id) as n
     from entries
     inner join {{ ref('stg_salesforce__opportunity_contact_role') }} as roles on entries.opportunity_id = roles.opportunity_id
     where roles.created_at <= entries.entered_at and (not roles.is_deleted or roles.last_modified_at > entries.entered_at)
-    group by entries.visit_id
+    group by entries.visit_key
 ),
 
 responses as (
     select
-        entries.visit_id,
+        entries.visit_key,
         count(*) as n
     from entries
     inner join {{ ref('int_customer_responses') }} as responses on entries.opportunity_id = responses.opportunity_id
     where responses.responded_at <= entries.entered_at
-    group by entries.visit_id
+    group by entries.visit_key
 ),
 
 -- as in int_activities: an org without EventRelation has only WhoId
@@ -83,13 +91,13 @@ attendees as (
 
 people as (
     select
-        entries.visit_id,
+        entries.visit_key,
         count(distinct attendees.person_id) as n
     from entries
     inner join {{ ref('int_customer_responses') }} as responses on entries.opportunity_id = responses.opportunity_id
     inner join attendees on responses.response_id = attendees.event_id
     where responses.response_kind = 'meeting_held' and responses.responded_at <= entries.entered_at
-    group by entries.visit_id
+    group by entries.visit_key
 ),
 
 amounts as (
@@ -103,7 +111,7 @@ amounts as (
 )
 
 select
-    entries.visit_id,
+    entries.visit_key,
     entries.opportunity_id,
     entries.entered_at,
     {%- for trait in record_traits %}
@@ -124,7 +132,7 @@ select
 from entries
 inner join deals on entries.opportunity_id = deals.opportunity_id
 left join first_wins on deals.surviving_account_id = first_wins.surviving_account_id
-left join roles on entries.visit_id = roles.visit_id
-left join responses on entries.visit_id = responses.visit_id
-left join people on entries.visit_id = people.visit_id
+left join roles on entries.visit_key = roles.visit_key
+left join responses on entries.visit_key = responses.visit_key
+left join people on entries.visit_key = people.visit_key
 left join amounts on entries.opportunity_id = amounts.opportunity_id

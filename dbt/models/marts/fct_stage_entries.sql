@@ -1,5 +1,6 @@
 select
-    entries.visit_id,
+    visits.visit_key,
+    visits.basis,
     entries.opportunity_id,
     deals.sales_process,
     visits.stage_name,
@@ -21,6 +22,7 @@ select
         else 'unknown'
     end as outcome
 from {{ ref('int_stage_entries') }} as entries
-inner join {{ ref('int_stage_visits') }} as visits on entries.visit_id = visits.visit_id
+-- without the defined visits of deals set aside
+inner join {{ ref('fct_stage_visits') }} as visits on entries.visit_key = visits.visit_key
 inner join {{ ref('fct_opportunities') }} as deals on entries.opportunity_id = deals.opportunity_id
 where not deals.is_deleted

@@ -12,6 +12,7 @@ with run as (
 counted as (
     {%- for trait in traits %}
     select
+        basis,
         sales_process,
         stage_name,
         '{{ trait }}' as trait,
@@ -24,7 +25,7 @@ counted as (
         sum(case when outcome = 'open' then 1 else 0 end) as n_open,
         sum(case when outcome = 'unknown' then 1 else 0 end) as n_unknown
     from {{ ref('fct_stage_entries') }}
-    group by sales_process, stage_name, coalesce({{ trait }}, 'unknown')
+    group by basis, sales_process, stage_name, coalesce({{ trait }}, 'unknown')
     {%- if not loop.last %}
     union all
     {%- endif %}
@@ -42,7 +43,7 @@ totalled as (
         run.as_of
     from counted
     cross join run
-    window stage as (partition by sales_process, stage_name, trait)
+    window stage as (partition by basis, sales_process, stage_name, trait)
 ),
 
 rated as (
@@ -56,7 +57,8 @@ rated as (
 )
 
 select
-    sales_process || ': ' || stage_name || ': ' || trait || ': ' || trait_value as winnability_key,
+    basis || ': ' || sales_process || ': ' || stage_name || ': ' || trait || ': ' || trait_value as winnability_key,
+    basis,
     sales_process,
     stage_name,
     stage_order,

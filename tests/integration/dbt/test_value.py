@@ -269,6 +269,7 @@ def test_load_counts_active_owners_with_none_and_no_queue(mart: Mart) -> None:
             assert (row["wip"], row["n_owners"], row["owner_basis"]) == (len(deals), len(active), "current_owner")
             assert row["amount_corporate"] == (sum(amounts, Decimal(0)) if amounts else None)
             assert row["n_amount_unknown"] == len(deals) - len(amounts)
+            assert row["wip_evidenced"] == sum(deal["evidenced_in"] in ("same", "earlier") for deal in deals)
             assert row["wip_age_p50_days"] == (pytest.approx(np.median(ages)) if ages else None)
             told = [row[name] for name in ("mean_wip", "wip_cv", "wip_gini", "wip_lower_limit", "wip_upper_limit")]
             limits = (max(0.0, mean - 3 * mean**0.5), mean + 3 * mean**0.5)
@@ -492,9 +493,7 @@ def _traits(mart: Mart) -> list[dict[str, Any]]:
         if deal["is_won"] and deal["account_id"]:
             wins[survivor[deal["account_id"]]].append(deal["closed_at"])
     entries = []
-    for visit in mart.rows(
-        "select * from mart.fct_stage_visits where basis = 'reported' and is_first_entry and not is_closed_stage"
-    ):
+    for visit in mart.rows("select * from mart.fct_stage_visits where is_first_entry and not is_closed_stage"):
         deal, at = deals.get(visit["opportunity_id"]), visit["entered_at"]
         if deal is None or visit["is_start_imputed"]:
             continue
@@ -506,7 +505,7 @@ def _traits(mart: Mart) -> list[dict[str, Any]]:
         known = account and _naive(accounts[account]) <= at
         industry = known and (accounts[survivor[account]]["Industry"] or accounts[account]["Industry"])
         entries.append({
-            "place": (visit["sales_process"], visit["stage_name"]),
+            "place": (visit["basis"], visit["sales_process"], visit["stage_name"]),
             "outcome": "won" if deal["is_won"] else "lost" if deal["is_lost"] else "open",
             "lead_source": deal["lead_source"] or "unknown",
             "opportunity_type": deal["opportunity_type"] or "unknown",
@@ -534,13 +533,13 @@ def test_win_rates_rest_on_what_was_known_at_entry(mart: Mart) -> None:
             if trait not in ("place", "outcome"):
                 found[*entry["place"], trait, value][entry["outcome"]] += 1
     rows = {
-        (row["sales_process"], row["stage_name"], row["trait"], row["trait_value"]): row
+        (row["basis"], row["sales_process"], row["stage_name"], row["trait"], row["trait_value"]): row
         for row in mart.rows("select * from mart.rpt_winnability")
     }
     assert set(rows) == set(found)
     seen = set()
     for key, row in rows.items():
-        count, stage = found[key], stages[key[:2]]
+        count, stage = found[key], stages[key[:3]]
         n, n_stage = count["won"] + count["lost"], stage["won"] + stage["lost"]
         assert (row["n_won"], row["n_lost"], row["n_open"]) == (count["won"], count["lost"], count["open"]), key
         assert (row["n_entered"], row["n_unknown"]) == (sum(count.values()), 0)
@@ -555,8 +554,15 @@ def test_win_rates_rest_on_what_was_known_at_entry(mart: Mart) -> None:
             assert row["stage_win_rate"] == pytest.approx(rate, abs=1e-12)
             reads = "wins more often" if lower > rate else "wins less often" if upper < rate else "no difference"
             assert row["reads"] == reads
-        seen |= {row["reads"], key[2:]}
-    assert seen >= {"no difference", "too few", ("account_standing", "customer"), ("contact_roles", "3 or more")}
+        seen |= {row["reads"], key[3:], key[0]}
+    assert seen >= {
+        "reported",
+        "defined",
+        "no difference",
+        "too few",
+        ("account_standing", "customer"),
+        ("contact_roles", "3 or more"),
+    }
     assert seen >= {("people_met", "2 or more"), ("industry", "unknown"), ("amount_at_entry", "not named")}
 
 
@@ -877,7 +883,8 @@ def test_what_nobody_can_know_is_counted_and_never_zero(bench: Any) -> None:
     found = _measured(
         bench,
         waste="select waste_kind, state, n_deals, waste_days, n_unknown, record_ids, state_cause is null from rpt_waste order by 1",
-        winnability="select distinct stage_name, n_entered, n_won, n_open, n_unknown, win_rate from rpt_winnability order by 1, 2",
+        winnability="select distinct stage_name, n_entered, n_won, n_open, n_unknown, win_rate from rpt_winnability "
+        "where basis = 'reported' order by 1, 2",
         win_loss="select cohort_kind, n_won, n_open, n_unknown, win_rate, reads from rpt_win_loss "
         "where cohort = 'all' and stage_before = 'all' order by 1",
         value_evidence="select count(*) from rpt_value_evidence",
