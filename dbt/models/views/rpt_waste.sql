@@ -1,0 +1,148 @@
+with run as (
+    select as_of from {{ ref('dim_run') }}
+),
+
+kinds as (
+    {%- for kind in ['lost_deal', 'rework', 'waiting', 'overdue_close_date', 'never_met_definition'] %}
+    select '{{ kind }}' as waste_kind{{ ' union all' if not loop.last }}
+    {%- endfor %}
+),
+
+deals as (
+    select * from {{ ref('fct_opportunities') }}
+    where not is_deleted
+),
+
+visits as (
+    select
+        visits.opportunity_id,
+        visits.visit_key,
+        visits.sales_process,
+        visits.entered_at,
+        coalesce(visits.exited_at, {{ end_of_time() }}) as until_at,
+        visits.days_in_stage,
+        visits.is_start_imputed
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join deals on visits.opportunity_id = deals.opportunity_id
+    where visits.basis = 'reported' and visits.is_mapped and not visits.is_closed_stage
+),
+
+touches as (
+    select
+        visits.sales_process,
+        count(*) as open_touches
+    from {{ ref('fct_activities') }} as activities
+    inner join visits
+        on
+            activities.opportunity_id = visits.opportunity_id
+            and activities.occurred_at >= visits.entered_at
+            and activities.occurred_at < visits.until_at
+    where activities.direction = 'outbound'
+    group by visits.sales_process
+),
+
+days as (
+    select
+        sales_process,
+        {{ ordered_sum('days_in_stage', 'visit_key') }} as open_days
+    from visits
+    group by sales_process
+),
+
+active as (
+    select distinct opportunity_id
+    from {{ ref('fct_activities') }}
+    where opportunity_id is not null and (direction = 'outbound' or is_customer_response)
+),
+
+imputed as (
+    select distinct opportunity_id
+    from visits
+    where is_start_imputed
+),
+
+evidence_asked as (
+    select count(*) as n
+    from {{ ref('dim_definition') }}
+    where kind = 'stage_entry' and mode = 'enforce' and is_configured and evidence is not null
+),
+
+-- of whom nobody can say whether they waste
+scope as (
+    select
+        deals.sales_process,
+        count(*) as n_deals,
+        count(active.opportunity_id) as n_active,
+        sum(case when deals.is_lost is null then 1 else 0 end) as n_unmapped,
+        sum(case when deals.is_open and deals.close_on is null then 1 else 0 end) as n_undated,
+        sum(case when deals.is_set_aside then 1 else 0 end) as n_set_aside,
+        count(imputed.opportunity_id) as n_imputed
+    from deals
+    left join active on deals.opportunity_id = active.opportunity_id
+    left join imputed on deals.opportunity_id = imputed.opportunity_id
+    group by deals.sales_process
+),
+
+wasted as (
+    select
+        sales_process,
+        waste_kind,
+        count(*) as n_wasting,
+        {{ ordered_sum('waste_days', 'opportunity_id') }} as waste_days,
+        sum(touches) as waste_touches,
+        sum(case when waste_days is null then 1 else 0 end) as n_days_unknown,
+        {{ names_in_order('opportunity_id') }} as record_ids
+    from {{ ref('fct_waste') }}
+    group by sales_process, waste_kind
+),
+
+put_together as (
+    select
+        scope.*,
+        kinds.waste_kind,
+        coalesce(wasted.n_wasting, 0) as n_wasting,
+        coalesce(wasted.waste_days, 0.0) as waste_days,
+        coalesce(wasted.waste_touches, 0) as waste_touches,
+        coalesce(wasted.n_days_unknown, 0) as n_days_unknown,
+        wasted.record_ids,
+        days.open_days,
+        touches.open_touches,
+        case kinds.waste_kind
+            when 'lost_deal' then scope.n_unmapped
+            when 'rework' then scope.n_imputed
+            when 'waiting' then scope.n_deals - scope.n_active
+            when 'overdue_close_date' then scope.n_undated
+            else scope.n_set_aside
+        end as n_unknown,
+        case
+            when kinds.waste_kind = 'waiting' and scope.n_active = 0 then 'no touch or response is recorded'
+            when kinds.waste_kind = 'never_met_definition' and evidence_asked.n = 0
+                then 'no enforced stage-entry definition asks for evidence'
+        end as state_cause,
+        run.as_of
+    from scope
+    cross join kinds
+    cross join evidence_asked
+    cross join run
+    left join wasted on scope.sales_process = wasted.sales_process and kinds.waste_kind = wasted.waste_kind
+    left join days on scope.sales_process = days.sales_process
+    left join touches on scope.sales_process = touches.sales_process
+)
+
+select
+    sales_process || ': ' || waste_kind as waste_view_key,
+    sales_process,
+    waste_kind,
+    case when state_cause is null then 'measured' else 'not measured' end as state,
+    state_cause,
+    cast(case when state_cause is null then n_wasting end as bigint) as n_deals,
+    cast(n_deals as bigint) as n_deals_of_process,
+    cast(n_unknown as bigint) as n_unknown,
+    case when state_cause is null then waste_days end as waste_days,
+    cast(case when state_cause is null then n_days_unknown end as bigint) as n_days_unknown,
+    case when state_cause is null then waste_days / nullif(open_days, 0) end as share_of_days,
+    cast(case when state_cause is null then waste_touches end as bigint) as touches,
+    case when state_cause is null then cast(waste_touches as double) / nullif(open_touches, 0) end as share_of_touches,
+    record_ids,
+    as_of
+from put_together
