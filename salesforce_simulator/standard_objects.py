@@ -483,8 +483,12 @@ Group | 00G | Group | Group
   Id id
   Name string(40) ! name
   DeveloperName string(80)
-  Type picklist {Regular|Role|Queue|Organization}
-  OwnerId reference(User,Organization)
+  RelatedId reference(UserRole,User) rel=Related readonly
+  Type picklist {Regular|Role|RoleAndSubordinates|Queue|Organization} once
+  Email email
+  OwnerId reference(User,Organization) readonly
+  DoesSendEmailToMembers boolean
+  DoesIncludeBosses boolean
   CreatedDate datetime readonly
   CreatedById reference(User) rel=CreatedBy
   LastModifiedDate datetime readonly
@@ -497,8 +501,8 @@ Period | 026 | Period | Period | readonly
   StartDate date
   EndDate date
   IsForecastPeriod boolean
-  QuarterLabel string(80)
-  PeriodLabel string(80)
+  QuarterLabel picklist
+  PeriodLabel picklist
   Number int
   FullyQualifiedLabel string(80)
   SystemModstamp datetime readonly
@@ -508,7 +512,17 @@ Holiday | 0C0 | Holiday | Holiday
   Description string(100)
   IsAllDay boolean
   ActivityDate date
+  StartTimeInMinutes int
+  EndTimeInMinutes int
   IsRecurrence boolean
+  RecurrenceStartDate date
+  RecurrenceEndDateOnly date
+  RecurrenceType picklist {RecursDaily|RecursEveryWeekday|RecursMonthly|RecursMonthlyNth|RecursWeekly|RecursYearly|RecursYearlyNth}
+  RecurrenceInterval int
+  RecurrenceDayOfWeekMask int
+  RecurrenceDayOfMonth int
+  RecurrenceInstance picklist {First|Second|Third|Fourth|Last}
+  RecurrenceMonthOfYear picklist {January|February|March|April|May|June|July|August|September|October|November|December}
   CreatedDate datetime readonly
   CreatedById reference(User) rel=CreatedBy
   LastModifiedDate datetime readonly
@@ -517,8 +531,10 @@ Holiday | 0C0 | Holiday | Holiday
 ForecastingQuota | 0J9 | Forecasting Quota | Forecasting Quotas
   Id id
   IsDeleted boolean readonly
-  QuotaOwnerId reference(User) rel=QuotaOwner
-  StartDate date
+  QuotaOwnerId reference(User) ! rel=QuotaOwner
+  PeriodId reference(Period) once
+  ProductFamily picklist
+  StartDate date !
   IsAmount boolean
   IsQuantity boolean
   QuotaAmount currency(18,2)
@@ -530,4 +546,164 @@ ForecastingQuota | 0J9 | Forecasting Quota | Forecasting Quotas
   LastModifiedDate datetime readonly
   LastModifiedById reference(User) rel=LastModifiedBy
   SystemModstamp datetime readonly
+CampaignMember | 00v | Campaign Member | Campaign Members
+  Id id
+  IsDeleted boolean readonly
+  CampaignId reference(Campaign) ! child=CampaignMembers once
+  LeadId reference(Lead) child=CampaignMembers once
+  ContactId reference(Contact) child=CampaignMembers once
+  Status picklist {Sent|Responded|Registered|Attended|No Show}
+  HasResponded boolean readonly
+  CurrencyIsoCode picklist {USD|EUR}
+  CreatedDate datetime readonly
+  CreatedById reference(User) rel=CreatedBy
+  LastModifiedDate datetime readonly
+  LastModifiedById reference(User) rel=LastModifiedBy
+  SystemModstamp datetime readonly
+  FirstRespondedDate date readonly
+  Salutation picklist {Mr.|Ms.|Mrs.|Dr.|Prof.|Mx.} readonly
+  Name string(255) name readonly
+  FirstName string(40) readonly
+  LastName string(80) readonly
+  Title string(128) readonly
+  Email email readonly
+  Phone phone readonly
+  LeadOrContactId reference(Contact,Lead) rel=LeadOrContact readonly
+  LeadOrContactOwnerId reference(Group,User) rel=LeadOrContactOwner readonly
+  Type string(40) readonly
+  CompanyOrAccount string(255) readonly
+LeadStatus | 01J | Lead Status Value | Lead Status Value | readonly
+  Id id
+  MasterLabel string(255) name readonly
+  ApiName string(255) readonly
+  SortOrder int readonly
+  IsDefault boolean readonly
+  IsConverted boolean readonly
+  CreatedDate datetime readonly
+  CreatedById reference(User) rel=CreatedBy
+  LastModifiedDate datetime readonly
+  LastModifiedById reference(User) rel=LastModifiedBy
+  SystemModstamp datetime readonly
+LeadHistory | 017 | Lead History | Lead History | readonly
+  Id id
+  IsDeleted boolean readonly
+  LeadId reference(Lead) child=Histories readonly
+  Field picklist readonly
+  DataType picklist readonly
+  OldValue string(255) nofilter readonly
+  NewValue string(255) nofilter readonly
+  CreatedById reference(User) rel=CreatedBy
+  CreatedDate datetime readonly
+Product2 | 01t | Product | Products
+  Id id
+  Name string(255) ! name
+  ProductCode string(255)
+  Description textarea(4000)
+  IsActive boolean
+  CreatedDate datetime readonly
+  CreatedById reference(User) rel=CreatedBy
+  LastModifiedDate datetime readonly
+  LastModifiedById reference(User) rel=LastModifiedBy
+  SystemModstamp datetime readonly
+  Family picklist {None|Instruments|Services|Consumables}
+  CurrencyIsoCode picklist {USD|EUR}
+  ExternalId string(255)
+  DisplayUrl url(1000)
+  QuantityUnitOfMeasure picklist
+  IsDeleted boolean readonly
+  IsArchived boolean readonly
+  StockKeepingUnit string(180)
+OpportunityLineItem | 00k | Opportunity Product | Opportunity Products
+  Id id
+  OpportunityId reference(Opportunity) ! child=OpportunityLineItems once
+  SortOrder int
+  PricebookEntryId reference(PricebookEntry) once
+  Product2Id reference(Product2) child=OpportunityLineItems once
+  ProductCode string(255) readonly
+  Name string(376) name readonly
+  CurrencyIsoCode picklist {USD|EUR}
+  Quantity double(12,2) !
+  Discount percent(3,2)
+  Subtotal currency(16,2) calc
+  TotalPrice currency(16,2)
+  UnitPrice currency(16,2)
+  ListPrice currency(16,2) readonly
+  ServiceDate date
+  Description string(255)
+  CreatedDate datetime readonly
+  CreatedById reference(User) rel=CreatedBy
+  LastModifiedDate datetime readonly
+  LastModifiedById reference(User) rel=LastModifiedBy
+  SystemModstamp datetime readonly
+  IsDeleted boolean readonly
+Case | 500 | Case | Cases
+  Id id
+  IsDeleted boolean readonly
+  MasterRecordId reference(Case) rel=MasterRecord readonly
+  CaseNumber string(30) ! name readonly
+  ContactId reference(Contact) child=Cases
+  AccountId reference(Account) child=Cases
+  ParentId reference(Case) child=Cases
+  SuppliedName string(80)
+  SuppliedEmail email
+  SuppliedPhone string(40)
+  SuppliedCompany string(80)
+  Type picklist {Problem|Feature Request|Question}
+  RecordTypeId reference(RecordType)
+  Status picklist {New|Working|Escalated|Closed}
+  Reason picklist {Installation|Equipment Complexity|Performance|Breakdown|Equipment Design|Feedback|Other}
+  Origin picklist {Phone|Email|Web}
+  Subject string(255)
+  Priority picklist {High|Medium|Low}
+  Description textarea(32000)
+  IsClosed boolean readonly
+  ClosedDate datetime readonly
+  IsEscalated boolean
+  CurrencyIsoCode picklist {USD|EUR}
+  OwnerId reference(Group,User) !
+  CreatedDate datetime readonly
+  CreatedById reference(User) rel=CreatedBy
+  LastModifiedDate datetime readonly
+  LastModifiedById reference(User) rel=LastModifiedBy
+  SystemModstamp datetime readonly
+  ContactPhone phone readonly
+  ContactMobile phone readonly
+  ContactEmail email readonly
+  ContactFax phone readonly
+  Comments textarea(4000)
+CaseHistory | 017 | Case History | Case History | readonly
+  Id id
+  IsDeleted boolean readonly
+  CaseId reference(Case) child=Histories readonly
+  Field picklist readonly
+  DataType picklist readonly
+  OldValue string(255) nofilter readonly
+  NewValue string(255) nofilter readonly
+  CreatedById reference(User) rel=CreatedBy
+  CreatedDate datetime readonly
+TaskRelation | 0RT | Task Relation | Task Relations
+  Id id
+  IsDeleted boolean readonly
+  RelationId reference(Account,Contact,Lead,Opportunity) rel=Relation once
+  TaskId reference(Task) child=TaskRelations once
+  IsWhat boolean once
+  AccountId reference(Account) readonly
+  CreatedDate datetime readonly
+  CreatedById reference(User) rel=CreatedBy
+  LastModifiedDate datetime readonly
+  LastModifiedById reference(User) rel=LastModifiedBy
+  SystemModstamp datetime readonly
+EmailMessageRelation | 0hM | Email Message Relation | Email Message Relations
+  Id id
+  EmailMessageId reference(EmailMessage) ! child=EmailMessageRelations once
+  RelationId reference(Contact,Lead,User) rel=Relation child=EmailMessageRelations once
+  RelationType picklist {FromAddress|ToAddress|CcAddress|BccAddress|OtherAddress} ! once
+  RelationAddress string(255) once
+  RelationObjectType string(50) readonly
+  CreatedDate datetime readonly
+  CreatedById reference(User) rel=CreatedBy
+  LastModifiedDate datetime readonly
+  LastModifiedById reference(User) rel=LastModifiedBy
+  SystemModstamp datetime readonly
+  IsDeleted boolean readonly
 """

@@ -52,8 +52,10 @@ def csv_pages(
     fields: Mapping[str, FieldDescription],
     pages: Sequence[Page],
     target: Path,
+    guarded: Mapping[str, str] | None = None,
 ) -> Decoded:
-    """Bulk API pages to Parquet. Every page's rows are compared with what the server stated for it.
+    """Bulk API pages to Parquet; a field in `guarded` lands as that SQL says. Every page's rows are compared with what
+    the server stated for it.
 
     Raises IncompleteExtractError for a page that is short, torn or of other columns, SalesforceError for a bad value.
     """
@@ -75,7 +77,7 @@ def csv_pages(
     )
     if not paths:
         source = f"(SELECT {', '.join(f'NULL::VARCHAR AS {_name(f)}' for f in fields)}, NULL::VARCHAR AS filename WHERE false)"
-    _convert(connection, name, fields, source, "filename", target)
+    _convert(connection, name, fields, source, "filename", target, guarded or {})
     rows = dict(connection.execute(f"SELECT _page, count(*) FROM {_parquet(target)} GROUP BY 1").fetchall())
     for page in pages:
         arrived = int(rows.get(str(page.path), 0))
@@ -93,15 +95,19 @@ def json_pages(
     fields: Mapping[str, FieldDescription],
     pages: Sequence[Path],
     target: Path,
+    guarded: Mapping[str, str] | None = None,
 ) -> Decoded:
-    """REST pages ({"records": […]}) to Parquet. Raises SalesforceError for a bad value or a page that is no JSON."""
+    """REST pages ({"records": […]}) to Parquet; a field in `guarded` lands as that SQL says.
+
+    Raises SalesforceError for a bad value or a page that is no JSON.
+    """
     shape = ", ".join(f"{_name(field)} VARCHAR" for field in fields)
     largest = max((page.stat().st_size for page in pages), default=0) + 1024
     source = (
         f"(SELECT unnest(records, recursive := true), 'rest' AS filename FROM read_json([{', '.join(_text(str(p)) for p in pages)}], "
         f"format = 'unstructured', maximum_object_size = {max(largest, 1 << 24)}, columns = {{records: 'STRUCT({_inner(shape)})[]'}}))"
     )
-    _convert(connection, name, fields, source, "filename", target)
+    _convert(connection, name, fields, source, "filename", target, guarded or {})
     (rows,) = connection.execute(f"SELECT count(*) FROM {_parquet(target)}").fetchone() or (0,)
     return Decoded(target, int(rows))
 
@@ -113,8 +119,10 @@ def _convert(
     source: str,
     page: str,
     target: Path,
+    guarded: Mapping[str, str],
 ) -> None:
-    casts = ", ".join(f"CAST(nullif({_name(n)}, '') AS {column_type(f)}) AS {_name(n)}" for n, f in fields.items())
+    texts = {n: guarded.get(n, f"nullif({_name(n)}, '')") for n in fields}
+    casts = ", ".join(f"CAST({texts[n]} AS {column_type(f)}) AS {_name(n)}" for n, f in fields.items())
     statement = f"COPY (SELECT {casts}, {page} AS _page FROM {source}) TO {_text(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
     try:
         connection.execute(statement)

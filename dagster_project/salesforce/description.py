@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagster_project.errors import SalesforceError, SettingsError, nearest
-from dagster_project.salesforce.objects import CURSORS, ObjectSpec, logical_type
+from dagster_project.salesforce.guards import LEFT_OUT, Addresses, is_address
+from dagster_project.salesforce.objects import CURSORS, OBJECTS, ObjectSpec, logical_type
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -42,7 +43,8 @@ class ObjectDescription:
 
 @dataclass(frozen=True)
 class InventoryRow:
-    """One object (`field` None) or field: 'present', 'missing' (in the org) or 'hidden' (from this user)."""
+    """One object (`field` None) or field: 'present', 'missing' (in the org), 'hidden' (from this user), or 'left out' (by
+    the settings: e-mail addresses)."""
 
     object: str
     field: str | None
@@ -73,25 +75,33 @@ def parse(body: Mapping[str, Any]) -> ObjectDescription:
 
 
 def readable_fields(
-    spec: ObjectSpec, description: ObjectDescription, extra: Sequence[str] = ()
+    spec: ObjectSpec, description: ObjectDescription, extra: Sequence[str] = (), addresses: Addresses | None = None
 ) -> tuple[list[str], list[InventoryRow]]:
-    """The fields to read, in the catalogue's order, and the inventory of all that are wanted.
+    """The fields to read, in the catalogue's order, and the inventory of all that are wanted. Addresses land as
+    `addresses` says, not at all without it.
 
     Raises SettingsError for an extra field that the org has not, with the nearest name, or that cannot be landed.
     """
     names, rows = [], []
+
+    def take(found: FieldDescription) -> None:
+        if is_address(spec, found) and not (addresses and addresses.landed):
+            rows.append(InventoryRow(spec.name, found.name, LEFT_OUT, found.type))
+            return
+        names.append(found.name)
+        rows.append(InventoryRow(spec.name, found.name, "present", found.type))
+
     for field in spec.fields:
         found = description.fields.get(field.name)
         if found is not None and logical_type(found.type):
-            names.append(field.name)
-            rows.append(InventoryRow(spec.name, field.name, "present", found.type))
+            take(found)
         else:
             rows.append(InventoryRow(spec.name, field.name, "missing" if field.optional else "hidden"))
     for name in dict.fromkeys(extra):
         if name in spec.by_name:
             continue
         found = description.fields.get(name)
-        where = f"extra_fields, {spec.name}"
+        where = f"{'extra_fields' if spec.name in OBJECTS else 'extra_objects'}, {spec.name}"
         if found is None:
             raise SettingsError(
                 f"the org shows no field '{name}'.{nearest(name, description.fields)}",
@@ -102,6 +112,5 @@ def readable_fields(
             raise SettingsError(
                 f"'{name}' is of the type {found.type}, which cannot be landed.", where=where, todo="Leave it out."
             )
-        names.append(name)
-        rows.append(InventoryRow(spec.name, name, "present", found.type))
+        take(found)
     return names, rows

@@ -21,7 +21,8 @@ from dagster_project.errors import IncompleteExtractError, LeanfunnelError, Sale
 from dagster_project.salesforce import soql
 from dagster_project.salesforce.client import ApiUsage, OrgIdentity, SalesforceClient
 from dagster_project.salesforce.description import InventoryRow, ObjectDescription, readable_fields
-from dagster_project.salesforce.objects import OBJECTS, ObjectSpec
+from dagster_project.salesforce.guards import LEFT_OUT, Addresses, expressions, is_address
+from dagster_project.salesforce.objects import ESSENTIAL, OBJECTS, ObjectSpec, custom_object
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -143,6 +144,7 @@ class _Run:
     high: datetime
     landed: Callable[[str], LandedBefore]
     extra_fields: Mapping[str, Sequence[str]]
+    addresses: Addresses
     progress: Progress
     folder: Path
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -169,18 +171,23 @@ def extract_org(
     workdir: Path,
     objects: Sequence[str] | None = None,
     extra_fields: Mapping[str, Sequence[str]] | None = None,
+    addresses: Addresses | None = None,
     progress: Progress = _silent,
 ) -> ExtractReport:
-    """Bring what is new of `objects` (default: the whole catalogue), two at a time.
+    """Bring what is new of `objects` (default: the whole catalogue and the custom objects of `extra_fields`), two at a
+    time. `extra_fields` holds further fields by object; a custom object (`…__c`) there is read beside the catalogue.
+    Without `addresses` no e-mail address is read.
 
     `land` is called in the calling thread, once for each object that has something new. Pages pass through a folder in
     `workdir` that is removed however this ends; what a killed run left there is removed first, so the caller must see to
     it that only one run uses `workdir`. Raises SalesforceError, IncompleteExtractError, SettingsError, and whatever
     `landed` and `land` raise; objects landed before stay landed.
     """
-    wanted, extra = list(objects or OBJECTS), extra_fields or {}
+    extra = extra_fields or {}
+    specs = {**OBJECTS, **{name: custom_object(name) for name in extra if _is_custom(name)}}
+    wanted = list(objects or specs)
     for name in (*wanted, *extra):
-        if name not in OBJECTS:
+        if name not in specs:
             raise SettingsError(
                 f"'{name}' is not in the catalogue of objects.{nearest(name, OBJECTS)}",
                 where="extra_fields" if name in extra else "objects",
@@ -188,12 +195,13 @@ def extract_org(
             )
     with _work_folder(workdir) as folder:
         org = client.organization()
-        run = _Run(client, org, client.server_time, landed, extra, progress, folder)
+        _check_custom(client, [name for name in wanted if _is_custom(name)])
+        run = _Run(client, org, client.server_time, landed, extra, addresses or Addresses("none"), progress, folder)
         results: dict[str, ObjectResult] = {}
         inventory: dict[str, list[InventoryRow]] = {}
         pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="extract")
         try:
-            running = [pool.submit(_fetch, run, OBJECTS[name]) for name in wanted]
+            running = [pool.submit(_fetch, run, specs[name]) for name in wanted]
             for done in as_completed(running):
                 fetched = _outcome(done)
                 if fetched.batch is not None:
@@ -213,6 +221,25 @@ def extract_org(
         tuple(row for name in wanted for row in inventory[name]),
         client.api_usage,
     )
+
+
+def _is_custom(name: str) -> bool:
+    return name.endswith("__c")
+
+
+def _check_custom(client: SalesforceClient, names: Sequence[str]) -> None:
+    """Raise SettingsError for a custom object that the org does not show, with the nearest one that it does."""
+    if not names:
+        return
+    body = client.get("sobjects", doing="list of objects")
+    known = {str(one["name"]) for one in body.get("sobjects", []) if isinstance(one, dict) and one.get("name")}
+    for name in names:
+        if name not in known:
+            raise SettingsError(
+                f"the org shows no object '{name}'.{nearest(name, sorted(known))}",
+                where="extra_objects",
+                todo="Write the API name that Setup, Object Manager shows, and let this user read the object.",
+            )
 
 
 def _outcome(done: Future[_Fetched]) -> _Fetched:
@@ -256,15 +283,21 @@ def _fetch(run: _Run, spec: ObjectSpec) -> _Fetched:
     run.progress(spec.name, "describe")
     description, absent = _described(run, spec)
     if description is None:
+        if spec.name in ESSENTIAL:
+            raise SalesforceError(
+                f"{spec.name} is not shown to this user, and nothing can be measured without it.",
+                where=run.org.instance_url,
+                todo=f"Grant read access to {spec.name}, its Id included.",
+            )
         inventory = [
             InventoryRow(spec.name, None, absent),
             *(InventoryRow(spec.name, f.name, absent) for f in spec.fields),
         ]
         run.progress(spec.name, absent)
         return _Fetched(ObjectResult(spec.name, absent), inventory, None, folder)
-    fields, inventory = readable_fields(spec, description, run.extra_fields.get(spec.name, ()))
+    fields, inventory = readable_fields(spec, description, run.extra_fields.get(spec.name, ()), run.addresses)
     inventory.insert(0, InventoryRow(spec.name, None, "present"))
-    missing = tuple(str(row.field) for row in inventory if row.field and row.status != "present")
+    missing = tuple(str(row.field) for row in inventory if row.field and row.status not in ("present", LEFT_OUT))
     state = run.landed(spec.name)
     window = _window(run, spec, description, fields, state)
     for attempt in (1, 2):
@@ -316,6 +349,8 @@ def _window(
     watermark = state.watermark or {}
     goes_on = (
         cursor is not None
+        # addresses that land otherwise than before (mode, key): all rows are looked at once more
+        and watermark.get("addresses") == _address_mark(run, spec, description, fields)
         and watermark.get("field") == cursor
         and watermark.get("value")
         # a field that was never landed has no past in the log: all rows are looked at once more
@@ -323,6 +358,12 @@ def _window(
     )
     low = datetime.fromisoformat(str(watermark["value"])) - OVERLAP if goes_on else None
     return soql.Window(cursor, low.replace(microsecond=0) if low else None, run.high)
+
+
+def _address_mark(run: _Run, spec: ObjectSpec, description: ObjectDescription, fields: Sequence[str]) -> str | None:
+    """How this object's addresses land; None where none is read."""
+    holds = any(is_address(spec, description.fields[name]) for name in fields) if spec.described else False
+    return run.addresses.mark if holds else None
 
 
 def _complete(
@@ -338,8 +379,10 @@ def _complete(
     from dagster_project.salesforce import changes, decode, rest, stage_picklist
 
     kinds = {name: description.fields[name] for name in fields}
+    guarded = expressions(spec, kinds, run.addresses)
     typed, connection = folder / "typed.parquet", decode.connect(folder)
     try:
+        run.addresses.bind(connection)
         proof: dict[str, Any]
         if not spec.described:
             page, stated = stage_picklist.page(run.client, folder)
@@ -361,12 +404,12 @@ def _complete(
                 job = bulk.query_all(run.client, query, folder, name=spec.name, on_page=on_page, pause=run.pause)
                 if job is not None:
                     via, processed = "bulk", job.processed
-                    decoded = decode.csv_pages(connection, spec.name, kinds, job.pages, typed)
+                    decoded = decode.csv_pages(connection, spec.name, kinds, job.pages, typed, guarded)
             if via == "rest":
                 pages, processed = rest.query_all(
                     run.client, query, folder, name=spec.name, on_page=on_page, pause=run.pause
                 )
-                decoded = decode.json_pages(connection, spec.name, kinds, pages, typed)
+                decoded = decode.json_pages(connection, spec.name, kinds, pages, typed, guarded)
             proof = {"via": via, "stated": stated, "processed": processed}
             if decoded.rows != processed:
                 raise _short(spec.name, decoded.rows, int(processed or 0), "the query")
@@ -379,6 +422,9 @@ def _complete(
         tombstones = window.cursor is None
         path, new, deleted = changes.changed(connection, spec.key, fields, typed, files, folder, tombstones=tombstones)
         watermark = _watermark(window.cursor, changes.newest(connection, typed, window.cursor), state)
+        mark = _address_mark(run, spec, description, fields)
+        if watermark and mark:
+            watermark = {**watermark, "addresses": mark}
     finally:
         connection.close()
     return path, new, deleted, decoded.rows, watermark, proof

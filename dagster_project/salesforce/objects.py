@@ -1,7 +1,7 @@
 """The catalogue: which objects and fields are read, their logical types, and what Salesforce's types become.
 
-Chosen for flow metrics and least privilege: no message bodies, addresses or telephone numbers. Further fields come by
-setting. No requests here.
+Chosen for flow metrics and least privilege: no message bodies, no telephone numbers, no names of the customer's people;
+e-mail addresses as `guards` lands them. Further fields and objects come by setting. No requests here.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 STAGE_PICKLIST = "OpportunityStagePicklist"
+ESSENTIAL = ("Opportunity", "OpportunityHistory", "OpportunityStage")
+"""Without these there is nothing to measure: an org that lacks or hides one is an error, any other absence a finding."""
 CURSORS = ("SystemModstamp", "LastModifiedDate", "CreatedDate")
 """Preference for the incremental cursor; describe decides which of them the org offers for filtering."""
 
 _STAMPS = "CreatedDate:datetime LastModifiedDate:datetime SystemModstamp:datetime"
+_TRACKED = "Field:text DataType:text? OldValue:tracked NewValue:tracked CreatedById:id CreatedDate:datetime"
 
-# `Field:logical type`; a trailing `?` marks what depends on the org's edition and features: where it is absent it is
+# `Field:logical type`; `address` is an e-mail address, `tracked` an old or new value of a field history: both are text that
+# `guards` lands. A trailing `?` marks what depends on the org's edition and features: where it is absent it is
 # 'missing'. Any other field exists in every org, so where describe does not list it, it is 'hidden' from this user.
 _NOTATION = {
     "Organization": "Id:id Name:text OrganizationType:text IsSandbox:bool InstanceName:text TimeZoneSidKey:text "
@@ -47,6 +51,45 @@ _NOTATION = {
     "CurrencyType": "Id:id IsoCode:text ConversionRate:double DecimalPlaces:int IsActive:bool IsCorporate:bool "
     f"{_STAMPS}",
     "DatedConversionRate": f"Id:id IsoCode:text ConversionRate:double StartDate:date NextStartDate:date {_STAMPS}",
+    # marketing: campaigns, leads and how a lead went
+    "Campaign": "Id:id IsDeleted:bool Name:text ParentId:id Type:text Status:text StartDate:date EndDate:date "
+    f"IsActive:bool BudgetedCost:currency ActualCost:currency CurrencyIsoCode:text? OwnerId:id {_STAMPS}",
+    "CampaignMember": "Id:id IsDeleted:bool CampaignId:id LeadId:id ContactId:id Status:text HasResponded:bool "
+    f"FirstRespondedDate:date {_STAMPS}",
+    "LeadStatus": f"Id:id MasterLabel:text ApiName:text SortOrder:int IsDefault:bool IsConverted:bool {_STAMPS}",
+    "Lead": "Id:id IsDeleted:bool MasterRecordId:id RecordTypeId:id? Email:address Company:text Title:text Industry:text "
+    "Rating:text LeadSource:text Status:text OwnerId:id IsConverted:bool ConvertedDate:date ConvertedAccountId:id "
+    "ConvertedContactId:id ConvertedOpportunityId:id CurrencyIsoCode:text? CreatedById:id "
+    f"{_STAMPS} LastActivityDate:date",
+    "LeadHistory": f"Id:id IsDeleted:bool LeadId:id {_TRACKED}",
+    # selling: people, products, what was changed on a deal, who took part in an activity
+    "Contact": "Id:id IsDeleted:bool MasterRecordId:id AccountId:id ReportsToId:id RecordTypeId:id? Email:address "
+    "Title:text Department:text LeadSource:text OwnerId:id IsEmailBounced:bool? CurrencyIsoCode:text? "
+    f"{_STAMPS} LastActivityDate:date",
+    "Product2": "Id:id IsDeleted:bool Name:text ProductCode:text Family:text IsActive:bool CurrencyIsoCode:text? "
+    f"{_STAMPS}",
+    "OpportunityLineItem": "Id:id IsDeleted:bool OpportunityId:id Product2Id:id Quantity:double UnitPrice:currency "
+    f"ListPrice:currency TotalPrice:currency Discount:double ServiceDate:date CurrencyIsoCode:text? {_STAMPS}",
+    "OpportunityFieldHistory": f"Id:id IsDeleted:bool OpportunityId:id {_TRACKED}",
+    "TaskRelation": f"Id:id IsDeleted:bool TaskId:id RelationId:id IsWhat:bool? {_STAMPS}",
+    "EmailMessageRelation": "Id:id IsDeleted:bool EmailMessageId:id RelationId:id RelationType:text "
+    f"RelationObjectType:text RelationAddress:address {_STAMPS}",
+    # after the sale
+    "Case": "Id:id IsDeleted:bool MasterRecordId:id ParentId:id AccountId:id ContactId:id RecordTypeId:id? OwnerId:id "
+    "Type:text Status:text Reason:text Origin:text Priority:text IsClosed:bool IsEscalated:bool ClosedDate:datetime "
+    f"CurrencyIsoCode:text? CreatedById:id {_STAMPS}",
+    "CaseHistory": f"Id:id IsDeleted:bool CaseId:id {_TRACKED}",
+    # the organization: teams, processes, calendar, targets
+    "UserRole": "Id:id Name:text DeveloperName:text ParentRoleId:id LastModifiedDate:datetime SystemModstamp:datetime",
+    "BusinessProcess": f"Id:id Name:text TableEnumOrId:text IsActive:bool {_STAMPS}",
+    "Period": "Id:id FiscalYearSettingsId:id Type:text Number:int StartDate:date EndDate:date IsForecastPeriod:bool "
+    "QuarterLabel:text PeriodLabel:text FullyQualifiedLabel:text SystemModstamp:datetime",
+    "ForecastingQuota": "Id:id QuotaOwnerId:id PeriodId:id StartDate:date IsAmount:bool IsQuantity:bool "
+    f"QuotaAmount:currency QuotaQuantity:double ForecastingTypeId:id CurrencyIsoCode:text? {_STAMPS}",
+    "Holiday": "Id:id Name:text ActivityDate:date IsAllDay:bool StartTimeInMinutes:int EndTimeInMinutes:int "
+    "IsRecurrence:bool RecurrenceType:text RecurrenceStartDate:date RecurrenceEndDateOnly:date RecurrenceInterval:int "
+    "RecurrenceDayOfWeekMask:int RecurrenceDayOfMonth:int RecurrenceInstance:text RecurrenceMonthOfYear:text "
+    f"{_STAMPS}",
 }
 
 _LOGICAL = {
@@ -74,11 +117,13 @@ def logical_type(salesforce_type: str) -> str | None:
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """One field of the catalogue. `optional`: it depends on the org's edition or features."""
+    """One field of the catalogue. `optional`: it depends on the org's edition or features. `guard`: 'address' or
+    'tracked' where the value lands only as `guards` allows."""
 
     name: str
     logical: str
     optional: bool = False
+    guard: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +145,9 @@ def _parsed(name: str, text: str) -> ObjectSpec:
     fields = []
     for word in text.split():
         field, _, kind = word.partition(":")
-        fields.append(FieldSpec(field, kind.rstrip("?"), kind.endswith("?")))
+        logical, optional = kind.rstrip("?"), kind.endswith("?")
+        guard = logical if logical in ("address", "tracked") else None
+        fields.append(FieldSpec(field, "text" if guard else logical, optional, guard))
     if name == STAGE_PICKLIST:
         return ObjectSpec(name, tuple(fields), key=("RecordTypeId", "StageName"), described=False)
     return ObjectSpec(name, tuple(fields))
@@ -108,6 +155,13 @@ def _parsed(name: str, text: str) -> ObjectSpec:
 
 OBJECTS: Mapping[str, ObjectSpec] = {name: _parsed(name, text) for name, text in _NOTATION.items()}
 """Every object that is read, in order."""
+
+
+def custom_object(name: str) -> ObjectSpec:
+    """An object that a setting adds: its Id and stamps where the org has them, and the fields that the setting names."""
+    return _parsed(
+        name, "Id:id IsDeleted:bool? CreatedDate:datetime? LastModifiedDate:datetime? SystemModstamp:datetime?"
+    )
 
 
 def catalogue(extra: Mapping[str, Mapping[str, str]] | None = None) -> dict[str, dict[str, str]]:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from salesforce_simulator.demo import company, flow
+from salesforce_simulator.demo import campaigns, company, flow, leads, people, products, service, targets, traces
+from salesforce_simulator.demo.columns import Company
 from salesforce_simulator.demo.planting import plan
 from salesforce_simulator.demo.records import Writer
 from salesforce_simulator.ids import numbered
@@ -44,6 +45,8 @@ def generate(seed: int = 7, opportunities: int = 5000, now: datetime = _NOW, *, 
         writer.deal(i, deal, activities=activities)
     rows |= {name: made for name, made in writer.rows.items() if made}
     tables = {name: _table(made) for name, made in rows.items()}
+    for part in (people, leads, campaigns, products, targets, service, traces):
+        tables |= part.build(Company(tables, seed, seconds))
     offered = company.picklists()
     tables["OpportunityStagePicklist"] = pa.Table.from_pylist([
         {"RecordTypeId": r, "StageName": value, "Label": label, "Position": n}
@@ -51,7 +54,7 @@ def generate(seed: int = 7, opportunities: int = 5000, now: datetime = _NOW, *, 
     ])  # fmt: skip
     judged = range(2, 11 if activities else 8)
     truth = {
-        "counts": {name: len(made) for name, made in rows.items()},
+        "counts": {name: table.num_rows for name, table in tables.items() if name != "OpportunityStagePicklist"},
         "breaches": {str(r): sorted(numbered("006", i + 1) for i in planned.breach[r]) for r in judged},
         "near_misses": {str(r): sorted(numbered("006", i + 1) for i in planned.near[r]) for r in judged},
         "transitions": flow.planted_transitions(),
