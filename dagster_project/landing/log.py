@@ -6,7 +6,7 @@ So data and cursor cannot disagree: what a table's log says is all there is. Als
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ _INVENTORY_SCHEMA = pa.schema(
 
 
 class Batch(Protocol):
-    """What is landed in one commit. `reader()` streams typed rows, `_extracted_at` and `_operation` among them."""
+    """What is landed in one commit: a Parquet file of typed rows, `_operation`, `_extracted_at` and `_batch_seq` last."""
 
     @property
     def object(self) -> str:
@@ -47,11 +47,8 @@ class Batch(Protocol):
         """The org that the rows come from."""
 
     @property
-    def size_hint(self) -> int:
-        """About how many bytes will be written."""
-
-    def reader(self) -> pa.RecordBatchReader:
-        """The rows, once."""
+    def path(self) -> Path:
+        """The file; it is moved into the table, or read where its columns must be fitted to those that are landed."""
 
     def facts(self) -> dict[str, Any]:
         """What the commit carries beside them, as JSON: mode, watermark, window, proof, missing_fields …"""
@@ -187,7 +184,7 @@ class LandingLog:
         seq = batch.base_seq + 1
         facts = {"run_id": run_id, "object": batch.object, "batch_seq": seq, "org_id": batch.org_id, **batch.facts()}
         table = AppendOnlyTable(self._path(batch.object))
-        landed = table.append(_numbered(batch.reader(), seq), version=seq, metadata=facts, size_hint=batch.size_hint)
+        landed = table.adopt(batch.path, version=seq, metadata=facts)
         if not landed:
             return None
         self._org_id = batch.org_id
@@ -225,17 +222,6 @@ class LandingLog:
         if not name.isidentifier():
             raise LandingError(f"'{name}' is no name of a table.", where=str(self.root))
         return self.root / name
-
-
-def _numbered(reader: pa.RecordBatchReader, seq: int) -> pa.RecordBatchReader:
-    schema = reader.schema.append(pa.field("_batch_seq", pa.int64()))
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in reader:
-            number = pa.repeat(pa.scalar(seq, pa.int64()), batch.num_rows)
-            yield pa.RecordBatch.from_arrays([*batch.columns, number], schema=schema)
-
-    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def _newest_facts(table: DeltaTable) -> dict[str, Any]:

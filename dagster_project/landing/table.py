@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+import uuid
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError
+from deltalake.transaction import AddAction
 
 from dagster_project.landing import drift
 from dagster_project.landing.faults import check_room, make_folder, told_clearly
@@ -18,6 +23,7 @@ KEY = "leanfunnel"
 """The key of our JSON in a commit's metadata; also the default application id of its transactions."""
 
 # the log is the history: commits are kept for good, not for Delta's default of 30 days
+_ROWS_A_BATCH = 50_000
 _CONFIGURATION = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
 
 
@@ -88,6 +94,49 @@ class AppendOnlyTable:
                 )
         return True
 
+    def adopt(self, file: Path, *, app_id: str = KEY, version: int, metadata: Mapping[str, Any]) -> bool:
+        """Append a Parquet file in one commit by moving it into the table, unread, where its columns are the table's.
+
+        Where they are not, its rows are appended as `append` fits them. False, and nothing moved, where (app_id, version)
+        is in already. Raises LandingError.
+        """
+        table = self.open()
+        if version is not None and table is not None:
+            done = table.transaction_version(app_id)
+            if done is not None and done >= version:
+                return False
+        with told_clearly(self.path, "written"), pq.ParquetFile(file) as parquet:
+            schema, size = parquet.schema_arrow.remove_metadata(), file.stat().st_size
+            landed = pa.schema(table.schema().to_arrow()) if table is not None else schema
+            if not _same_columns(drift.merge(landed, schema, str(self.path)).schema, landed, schema):
+                return self.append(_stream(parquet), app_id=app_id, version=version, metadata=metadata, size_hint=size)
+            stats = _statistics(parquet)
+        make_folder(self.path)
+        check_room(self.path, 0 if _same_disk(file, self.path) else size)
+        with told_clearly(self.path, "written"):
+            if table is None:
+                # a kill between this and the next commit leaves a table without rows: nothing was landed
+                table = DeltaTable.create(self.path, schema, configuration=_CONFIGURATION)
+            name = f"part-{version:05}-{uuid.uuid4()}.parquet"
+            moved = Path(shutil.move(file, self.path / name))
+            action = AddAction(name, size, {}, int(moved.stat().st_mtime * 1000), True, json.dumps(stats))
+            try:
+                table.create_write_transaction(
+                    [action],
+                    mode="append",
+                    schema=table.schema(),
+                    commit_properties=CommitProperties(
+                        custom_metadata={KEY: json.dumps(dict(metadata))},
+                        app_transactions=[Transaction(app_id, version)],
+                        max_commit_retries=0,
+                    ),
+                )
+            except BaseException:
+                # back where it came from: a repeated call finds it, and the table holds no file that is in no commit
+                shutil.move(moved, file)
+                raise
+        return True
+
     def files(self) -> list[str]:
         """Absolute paths of the live Parquet files; every column lies in the files, read by name."""
         table = self.open()
@@ -105,6 +154,46 @@ class AppendOnlyTable:
         """The newest version that `app_id` committed."""
         table = self.open()
         return None if table is None else table.transaction_version(app_id)
+
+
+def _same_columns(merged: pa.Schema, landed: pa.Schema, batch: pa.Schema) -> bool:
+    """Whether a batch fits as it is: no new column, no type that must be changed, columns that lack are null."""
+    return merged.equals(landed) and all(landed.field(f.name).type == f.type for f in batch)
+
+
+def _same_disk(file: Path, folder: Path) -> bool:
+    return file.stat().st_dev == folder.stat().st_dev
+
+
+def _stream(parquet: pq.ParquetFile) -> pa.RecordBatchReader:
+    schema = parquet.schema_arrow.remove_metadata()
+    return pa.RecordBatchReader.from_batches(schema, (b.cast(schema) for b in parquet.iter_batches(_ROWS_A_BATCH)))
+
+
+def _statistics(parquet: pq.ParquetFile) -> dict[str, Any]:
+    """Delta's statistics of a file by Parquet's own: rows, least and greatest of whole numbers and instants."""
+    metadata, schema = parquet.metadata, parquet.schema_arrow
+    lows: dict[str, Any] = {}
+    highs: dict[str, Any] = {}
+    for at in range(metadata.num_columns):
+        name = metadata.schema.column(at).name
+        kind = schema.field(name).type
+        if not (pa.types.is_integer(kind) or pa.types.is_timestamp(kind)):
+            continue
+        found = [metadata.row_group(group).column(at).statistics for group in range(metadata.num_row_groups)]
+        if any(s is None or not (s.has_min_max or s.null_count == s.num_values + s.null_count) for s in found):
+            continue
+        ends = [(s.min, s.max) for s in found if s.has_min_max]
+        if ends:
+            lows[name], highs[name] = _told(min(e[0] for e in ends)), _told(max(e[1] for e in ends))
+    return {"numRecords": metadata.num_rows, "minValues": lows, "maxValues": highs, "nullCount": {}}
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, datetime):
+        instant = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+        return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value
 
 
 def _scan(table: DeltaTable) -> pa.RecordBatchReader:

@@ -1,4 +1,4 @@
-"""What of the rows that arrived is new to the landing, found in sets; and their stream into it.
+"""What of the rows that arrived is new to the landing, found in sets and written as it lands.
 
 Reads typed Parquet of this run and the landing's files that the caller names; knows no landing and no requests.
 """
@@ -8,16 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 
 from dagster_project.errors import IncompleteExtractError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-_ROWS_A_BATCH = 50_000
+from dagster_project.salesforce.decode import LANDED, Stamp, operation
 
 
 def check_keys(connection: duckdb.DuckDBPyConnection, name: str, key: Sequence[str], typed: Path) -> None:
@@ -47,19 +42,21 @@ def changed(
     typed: Path,
     landed: Sequence[str],
     folder: Path,
+    stamp: Stamp,
     *,
     tombstones: bool,
 ) -> tuple[Path, int, int]:
     """The rows of `typed` that differ from the newest landed version of their key: path, rows, of them deletions.
 
+    The file is what lands: the fields, _operation, _extracted_at and _batch_seq.
+
     With `tombstones` (a full list) a key that was landed and did not arrive is a deletion, with its last values.
     """
-    deletion = '"IsDeleted"' if "IsDeleted" in fields else "false"
     columns = ", ".join(f"n.{_name(f)}" for f in fields)
-    operation = f"CASE WHEN n.{deletion} THEN 'delete' ELSE 'upsert' END" if deletion != "false" else "'upsert'"
+    now = operation(fields, "n.")
     new = _parquet([str(typed)])
     if not landed:
-        query = f"SELECT {columns}, {operation} AS _operation FROM {new} n"
+        query = f"SELECT {columns}, {now} AS _operation FROM {new} n"
     else:
         old = _parquet(landed)
         known = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {old}").fetchall()}
@@ -69,10 +66,9 @@ def changed(
             f"n.{_name(f)} IS NOT DISTINCT FROM {'o.' + _name(f) if f in known else 'NULL'}" for f in fields
         )
         on = " AND ".join(f"n.{_name(column)} = o.{_name(column)}" for column in key)
-        operation_same = f"{operation} = o._operation"
         query = (
-            f"WITH latest AS ({latest}) SELECT {columns}, {operation} AS _operation FROM {new} n "
-            f"LEFT JOIN latest o ON {on} WHERE o._batch_seq IS NULL OR NOT ({same} AND {operation_same})"
+            f"WITH latest AS ({latest}) SELECT {columns}, {now} AS _operation FROM {new} n "
+            f"LEFT JOIN latest o ON {on} WHERE o._batch_seq IS NULL OR NOT ({same} AND {now} = o._operation)"
         )
         if tombstones:
             gone = ", ".join(f"o.{_name(f)}" if f in known else f"NULL AS {_name(f)}" for f in fields)
@@ -81,30 +77,17 @@ def changed(
                 "WHERE o._operation <> 'delete'"
             )
     target = folder / "changed.parquet"
-    connection.execute(f"COPY ({query}) TO '{_quoted(str(target))}' (FORMAT parquet, COMPRESSION lz4_raw)")
-    rows, deleted = _row(
-        connection,
-        f"SELECT count(*), count(*) FILTER (_operation = 'delete') FROM {_parquet([str(target)])}",
-    )
+    stamped = f"SELECT * EXCLUDE (_operation), {stamp.columns('_operation')} FROM ({query})"
+    connection.execute(f"COPY ({stamped}) TO '{_quoted(str(target))}' (FORMAT parquet, {LANDED})")
+    rows, deleted = counted(connection, target)
     return target, rows, deleted
 
 
-def read(path: Path, extracted_at: datetime) -> pa.RecordBatchReader:
-    """The rows with `_extracted_at` (UTC) as a stream; memory is bounded by the batch."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(path)
-    stamp = pa.scalar(extracted_at, pa.timestamp("us", "UTC"))
-    schema = file.schema_arrow.remove_metadata()
-    wanted = pa.schema([*schema, pa.field("_extracted_at", stamp.type)])
-
-    def batches():  # type: ignore[no-untyped-def]
-        with file:
-            for batch in file.iter_batches(_ROWS_A_BATCH):
-                yield pa.RecordBatch.from_arrays([*batch.columns, pa.repeat(stamp, batch.num_rows)], schema=wanted)
-
-    return pa.RecordBatchReader.from_batches(wanted, batches())
+def counted(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int, int]:
+    """The rows of a file as it lands, and how many of them are deletions."""
+    query = f"SELECT count(*), count(*) FILTER (_operation = 'delete') FROM {_parquet([str(path)])}"
+    rows, deleted = _row(connection, query)
+    return rows, deleted
 
 
 def _micros(value: int):  # type: ignore[no-untyped-def]

@@ -5,11 +5,13 @@ An empty value is NULL, 'NA' stays text, and a value that does not parse is an e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 
 from dagster_project.errors import IncompleteExtractError, LeanfunnelError, SalesforceError
 from dagster_project.salesforce.bulk import Page
@@ -17,8 +19,34 @@ from dagster_project.salesforce.description import FieldDescription
 from dagster_project.salesforce.objects import logical_type
 
 _TYPES = {"bool": "BOOLEAN", "int": "BIGINT", "double": "DOUBLE", "date": "DATE", "datetime": "TIMESTAMPTZ"}
+LANDED = "COMPRESSION zstd, ROW_GROUP_SIZE 122880"
+"""How files of the landing are written: small for those who keep them; row groups that many readers share."""
 # a record may hold several text areas of 131,072 characters
 _LONGEST_LINE = 8_000_000
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What each landed row says beside its fields: when it was extracted (UTC), and in which batch."""
+
+    extracted_at: datetime
+    batch_seq: int
+
+    def columns(self, operation: str) -> str:
+        """The SQL of the columns after the fields; `operation` is an expression."""
+        instant = self.extracted_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
+        return (
+            f"{operation} AS _operation, TIMESTAMPTZ '{instant}' AS _extracted_at, "
+            f"CAST({self.batch_seq} AS BIGINT) AS _batch_seq"
+        )
+
+
+@dataclass(frozen=True)
+class Target:
+    """The Parquet file to write: as it lands (`stamp`), where nothing of the object is landed yet, else to be compared."""
+
+    path: Path
+    stamp: Stamp | None
 
 
 @dataclass(frozen=True)
@@ -27,6 +55,11 @@ class Decoded:
 
     path: Path
     rows: int
+
+
+def operation(fields: Collection[str], of: str = "") -> str:
+    """SQL of a row's operation: a record in the recycle bin is a deletion."""
+    return f"CASE WHEN {of}\"IsDeleted\" THEN 'delete' ELSE 'upsert' END" if "IsDeleted" in fields else "'upsert'"
 
 
 def connect(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -51,11 +84,11 @@ def csv_pages(
     name: str,
     fields: Mapping[str, FieldDescription],
     pages: Sequence[Page],
-    target: Path,
+    target: Target,
     guarded: Mapping[str, str] | None = None,
 ) -> Decoded:
-    """Bulk API pages to Parquet; a field in `guarded` lands as that SQL says. Every page's rows are compared with what
-    the server stated for it.
+    """Bulk API pages to Parquet; a field in `guarded` lands as that SQL says. The rows are compared with what the server
+    stated for the pages.
 
     Raises IncompleteExtractError for a page that is short, torn or of other columns, SalesforceError for a bad value.
     """
@@ -70,23 +103,31 @@ def csv_pages(
             )
     paths = [str(page.path) for page in pages if page.path.stat().st_size]
     columns = ", ".join(f"{_text(field)}: 'VARCHAR'" for field in fields)
-    source = (
-        f"read_csv([{', '.join(_text(path) for path in paths)}], auto_detect = false, header = true, delim = ',', quote = '\"', "
-        f"escape = '\"', new_line = '\\n', columns = {{{columns}}}, nullstr = '', filename = true, "
-        f"max_line_size = {_LONGEST_LINE}, buffer_size = {4 * _LONGEST_LINE})"
-    )
-    if not paths:
-        source = f"(SELECT {', '.join(f'NULL::VARCHAR AS {_name(f)}' for f in fields)}, NULL::VARCHAR AS filename WHERE false)"
-    _convert(connection, name, fields, source, "filename", target, guarded or {})
-    rows = dict(connection.execute(f"SELECT _page, count(*) FROM {_parquet(target)} GROUP BY 1").fetchall())
-    for page in pages:
-        arrived = int(rows.get(str(page.path), 0))
-        if arrived != page.stated:
-            raise IncompleteExtractError(
-                f"a page holds {arrived:,} rows where the server stated {page.stated:,}.", where=name,
-                todo="Run again; nothing of it was landed.",
-            )  # fmt: skip
-    return Decoded(target, sum(rows.values()))
+
+    def source(paths: Sequence[str]) -> str:
+        if not paths:
+            return f"(SELECT {', '.join(f'NULL::VARCHAR AS {_name(f)}' for f in fields)} WHERE false)"
+        return (
+            f"read_csv([{', '.join(_text(path) for path in paths)}], auto_detect = false, header = true, delim = ',', quote = '\"', "
+            f"escape = '\"', new_line = '\\n', columns = {{{columns}}}, nullstr = '', "
+            f"max_line_size = {_LONGEST_LINE}, buffer_size = {4 * _LONGEST_LINE})"
+        )
+
+    _convert(connection, name, fields, source(paths), target, guarded or {})
+    rows = _rows(target.path)
+    if rows != sum(page.stated for page in pages):
+        # which page it was is looked for only now: naming it in each row would cost every load
+        for page in pages:
+            (arrived,) = connection.execute(f"SELECT count(*) FROM {source([str(page.path)])}").fetchone() or (0,)
+            if arrived != page.stated:
+                raise IncompleteExtractError(
+                    f"a page holds {arrived:,} rows where the server stated {page.stated:,}.", where=name,
+                    todo="Run again; nothing of it was landed.",
+                )  # fmt: skip
+        raise IncompleteExtractError(
+            "the pages hold another number of rows than the server stated.", where=name, todo="Run again."
+        )
+    return Decoded(target.path, rows)
 
 
 def json_pages(
@@ -94,7 +135,7 @@ def json_pages(
     name: str,
     fields: Mapping[str, FieldDescription],
     pages: Sequence[Path],
-    target: Path,
+    target: Target,
     guarded: Mapping[str, str] | None = None,
 ) -> Decoded:
     """REST pages ({"records": […]}) to Parquet; a field in `guarded` lands as that SQL says.
@@ -104,12 +145,11 @@ def json_pages(
     shape = ", ".join(f"{_name(field)} VARCHAR" for field in fields)
     largest = max((page.stat().st_size for page in pages), default=0) + 1024
     source = (
-        f"(SELECT unnest(records, recursive := true), 'rest' AS filename FROM read_json([{', '.join(_text(str(p)) for p in pages)}], "
+        f"(SELECT unnest(records, recursive := true) FROM read_json([{', '.join(_text(str(p)) for p in pages)}], "
         f"format = 'unstructured', maximum_object_size = {max(largest, 1 << 24)}, columns = {{records: 'STRUCT({_inner(shape)})[]'}}))"
     )
-    _convert(connection, name, fields, source, "filename", target, guarded or {})
-    (rows,) = connection.execute(f"SELECT count(*) FROM {_parquet(target)}").fetchone() or (0,)
-    return Decoded(target, int(rows))
+    _convert(connection, name, fields, source, target, guarded or {})
+    return Decoded(target.path, _rows(target.path))
 
 
 def _convert(
@@ -117,13 +157,16 @@ def _convert(
     name: str,
     fields: Mapping[str, FieldDescription],
     source: str,
-    page: str,
-    target: Path,
+    target: Target,
     guarded: Mapping[str, str],
 ) -> None:
     texts = {n: guarded.get(n, f"nullif({_name(n)}, '')") for n in fields}
     casts = ", ".join(f"CAST({texts[n]} AS {column_type(f)}) AS {_name(n)}" for n, f in fields.items())
-    statement = f"COPY (SELECT {casts}, {page} AS _page FROM {source}) TO {_text(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
+    query = f"SELECT {casts} FROM {source}"
+    if target.stamp:
+        query = f"SELECT *, {target.stamp.columns(operation(fields))} FROM ({query})"
+    compression = LANDED if target.stamp else "COMPRESSION lz4_raw"
+    statement = f"COPY ({query}) TO {_text(str(target.path))} (FORMAT parquet, {compression})"
     try:
         connection.execute(statement)
     except duckdb.ConversionException as error:
@@ -137,7 +180,7 @@ def _convert(
     except duckdb.IOException as error:
         raise LeanfunnelError(
             "the folder for pages in transit cannot be written.",
-            where=str(target.parent),
+            where=str(target.path.parent),
             todo="Free some space and run again.",
         ) from error
 
@@ -187,5 +230,6 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _parquet(path: Path) -> str:
-    return f"read_parquet({_text(str(path))})"
+def _rows(path: Path) -> int:
+    with pq.ParquetFile(path) as file:
+        return int(file.metadata.num_rows)

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from dagster_project.errors import IncompleteExtractError, LeanfunnelError, SalesforceError, SettingsError, nearest
 from dagster_project.salesforce import soql
@@ -23,9 +23,6 @@ from dagster_project.salesforce.client import ApiUsage, OrgIdentity, SalesforceC
 from dagster_project.salesforce.description import InventoryRow, ObjectDescription, readable_fields
 from dagster_project.salesforce.guards import LEFT_OUT, Addresses, expressions, is_address
 from dagster_project.salesforce.objects import ESSENTIAL, OBJECTS, ObjectSpec, custom_object
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 OVERLAP = timedelta(minutes=10)
 """How far below the watermark a run reads again: commits of the org may become visible late."""
@@ -61,7 +58,8 @@ class LandedBefore(Protocol):
 class Batch:
     """What is new of one object, typed, complete and proven, ready to be landed in one commit.
 
-    `rows` counts what will be landed, `deleted` those of them that are gone in the org.
+    `path` is a Parquet file of the fields, _operation, _extracted_at and _batch_seq, as it lands. `rows` counts its rows,
+    `deleted` those of them that are gone in the org.
     """
 
     object: str
@@ -76,17 +74,6 @@ class Batch:
     window: Mapping[str, Any]
     proof: Mapping[str, Any]
     missing_fields: tuple[str, ...]
-
-    @property
-    def size_hint(self) -> int:
-        """About how many bytes will be written."""
-        return self.path.stat().st_size
-
-    def reader(self) -> pa.RecordBatchReader:
-        """The rows as a stream of Arrow batches."""
-        from dagster_project.salesforce.changes import read
-
-        return read(self.path, self.extracted_at)
 
     def facts(self) -> dict[str, Any]:
         """What the commit says of them."""
@@ -380,7 +367,10 @@ def _complete(
 
     kinds = {name: description.fields[name] for name in fields}
     guarded = expressions(spec, kinds, run.addresses)
-    typed, connection = folder / "typed.parquet", decode.connect(folder)
+    stamp = decode.Stamp(run.high, state.batch_seq + 1)
+    # where nothing is landed yet there is nothing to compare with: the rows are written once, as they land
+    first = not state.files
+    typed, connection = decode.Target(folder / "typed.parquet", stamp if first else None), decode.connect(folder)
     try:
         run.addresses.bind(connection)
         proof: dict[str, Any]
@@ -417,11 +407,15 @@ def _complete(
                 proof["stated_after"] = _recount(run, spec, description, window, stated, decoded.rows)
         run.progress(spec.name, "decoded", rows=decoded.rows)
         proof["received"] = decoded.rows
-        changes.check_keys(connection, spec.name, spec.key, typed)
-        files = state.files_reaching(window.cursor, window.low) if window.cursor and window.low else state.files
-        tombstones = window.cursor is None
-        path, new, deleted = changes.changed(connection, spec.key, fields, typed, files, folder, tombstones=tombstones)
-        watermark = _watermark(window.cursor, changes.newest(connection, typed, window.cursor), state)
+        changes.check_keys(connection, spec.name, spec.key, typed.path)
+        if first:
+            path, (new, deleted) = typed.path, changes.counted(connection, typed.path)
+        else:
+            files = state.files_reaching(window.cursor, window.low) if window.cursor and window.low else state.files
+            path, new, deleted = changes.changed(
+                connection, spec.key, fields, typed.path, files, folder, stamp, tombstones=window.cursor is None
+            )
+        watermark = _watermark(window.cursor, changes.newest(connection, typed.path, window.cursor), state)
         mark = _address_mark(run, spec, description, fields)
         if watermark and mark:
             watermark = {**watermark, "addresses": mark}

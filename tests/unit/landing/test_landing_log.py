@@ -7,16 +7,20 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,11 +39,15 @@ class Rows:
     base_seq: int = 0
     object: str = "Opportunity"
     org_id: str = ORG
-    size_hint: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
 
-    def reader(self) -> pa.RecordBatchReader:
-        return self.table.to_reader()
+    @property
+    def path(self) -> Path:
+        """A fresh file at each call: landing moves it away."""
+        file = Path(tempfile.mkdtemp(prefix="batch-")) / "batch.parquet"
+        seq = pa.array([self.base_seq + 1] * self.table.num_rows, pa.int64())
+        pq.write_table(self.table.append_column("_batch_seq", seq), file)
+        return file
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -85,7 +93,7 @@ def test_a_commit_carries_rows_watermark_and_proof_together(tmp_path: Path) -> N
     assert state.missing_fields == ("Region__c",)
     assert state.extracted_at == START
     assert set(state.columns) == {"Id", "SystemModstamp", "_operation", "_batch_seq"}
-    assert len(DeltaTable(tmp_path / "Opportunity").history()) == 1
+    assert sum("leanfunnel" in commit for commit in DeltaTable(tmp_path / "Opportunity").history()) == 1
     assert [row[-1] for row in _read(log)] == [1, 1]
 
 
@@ -94,7 +102,7 @@ def test_a_repeated_batch_is_a_no_op(tmp_path: Path) -> None:
     log.commit(Rows(_rows(["006a"])), run_id="r1")
     assert log.commit(Rows(_rows(["006z"])), run_id="r2") is None
     assert [row[0] for row in _read(log)] == ["006a"]
-    assert log.state("Opportunity").table_version == 0
+    assert log.state("Opportunity").table_version == 1
 
 
 def test_a_table_loaded_anew_has_another_id(tmp_path: Path) -> None:
@@ -126,12 +134,12 @@ def test_the_state_is_read_when_the_newest_commit_is_not_ours_and_after_checkpoi
     table.create_checkpoint()
     table.alter.set_table_description("a person wrote this")
     state = log.state("Opportunity")
-    assert state.table_version == 1
+    assert state.table_version == 2
     assert (state.batch_seq, state.run_id) == (1, "r1")
 
     # the log before the checkpoint is gone: the number stands, the watermark does not, so the object is read in full
     DeltaTable(tmp_path / "Opportunity").create_checkpoint()
-    for commit in (tmp_path / "Opportunity" / "_delta_log").glob("*00.json"):
+    for commit in (tmp_path / "Opportunity" / "_delta_log").glob("*0[01].json"):
         commit.unlink()
     state = log.state("Opportunity")
     assert state.batch_seq == 1
@@ -197,23 +205,70 @@ def test_another_org_is_refused_in_every_table(tmp_path: Path) -> None:
     assert log.objects() == ["Opportunity"]
 
 
-def test_a_reader_that_breaks_lands_nothing(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_lands_nothing(tmp_path: Path) -> None:
     log = LandingLog(tmp_path)
     log.commit(Rows(_rows(["006a"])), run_id="r1")
 
     class Torn(Rows):
-        def reader(self) -> pa.RecordBatchReader:
-            def batches() -> Any:
-                yield self.table.to_batches()[0]
-                raise OSError(5, "Input/output error")
-
-            return pa.RecordBatchReader.from_batches(self.table.schema, batches())
+        @property
+        def path(self) -> Path:
+            file = super().path
+            file.write_bytes(file.read_bytes()[:-20])
+            return file
 
     with pytest.raises(LandingError):
         log.commit(Torn(_rows(["006b"]), base_seq=1), run_id="r2")
     assert [row[0] for row in _read(log)] == ["006a"]
     assert log.commit(Rows(_rows(["006b"]), base_seq=1), run_id="r3") is not None
     assert [row[0] for row in _read(log)] == ["006a", "006b"]
+
+
+def test_a_commit_that_fails_gives_the_file_back_and_leaves_none_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = LandingLog(tmp_path)
+    log.commit(Rows(_rows(["006a"])), run_id="r1")
+
+    class Kept(Rows):
+        @property
+        def path(self) -> Path:
+            if not kept.exists():
+                super().path.rename(kept)
+            return kept
+
+    def refused(*args: Any, **kwargs: Any) -> None:
+        raise DeltaError("Generic error: No space left on device (os error 28)")
+
+    kept = tmp_path / "kept.parquet"
+    batch = Kept(_rows(["006b"]), base_seq=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(DeltaTable, "create_write_transaction", refused)
+        with pytest.raises(LandingError, match="disk is full"):
+            log.commit(batch, run_id="r2")
+    assert len(list((tmp_path / "Opportunity").glob("*.parquet"))) == 1
+    assert log.commit(batch, run_id="r3") is not None
+    assert [row[0] for row in _read(log)] == ["006a", "006b"]
+
+
+def test_a_kill_between_creating_the_table_and_landing_means_nothing_was_landed(tmp_path: Path) -> None:
+    DeltaTable.create(tmp_path / "Opportunity", _rows(["006a"]).schema)
+    log = LandingLog(tmp_path)
+    state = log.state("Opportunity")
+    assert (state.batch_seq, state.files, log.org_id) == (0, [], None)
+    assert log.commit(Rows(_rows(["006a"])), run_id="r1") is not None
+    assert [row[0] for row in _read(log)] == ["006a"]
+
+
+def test_files_that_cannot_hold_newer_rows_are_left_out(tmp_path: Path) -> None:
+    """By the statistics that are written beside a file that was moved in."""
+    log = LandingLog(tmp_path)
+    days = [START + timedelta(days=n) for n in range(3)]
+    for n, day in enumerate(days):
+        log.commit(Rows(_rows([f"006{n}"], at=day), base_seq=n), run_id=f"r{n}")
+    state = log.state("Opportunity")
+    assert [len(state.files_reaching("SystemModstamp", day)) for day in days] == [3, 2, 1]
+    assert state.files_reaching("SystemModstamp", days[2] + timedelta(microseconds=1)) == []
+    assert [len(state.files_since_batch(n)) for n in range(4)] == [3, 2, 1, 0]
 
 
 def test_a_corrupted_log_is_one_clear_error(tmp_path: Path) -> None:
@@ -226,10 +281,11 @@ def test_a_corrupted_log_is_one_clear_error(tmp_path: Path) -> None:
     assert str(tmp_path / "Opportunity") in str(caught.value)
 
 
-def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = LandingLog(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(LandingError, match="disk is full"):
-        log.commit(Rows(_rows(["006a"]), size_hint=1 << 60), run_id="r1")
+        log.commit(Rows(_rows(["006a"])), run_id="r1")
     assert log.objects() == []
 
 
@@ -304,7 +360,7 @@ def test_a_table_that_others_wrote_keeps_working(tmp_path: Path) -> None:
 
 def test_facts_are_plain_json_in_the_commit(tmp_path: Path) -> None:
     LandingLog(tmp_path).commit(Rows(_rows(["006a"])), run_id="r1")
-    text = (tmp_path / "Opportunity" / "_delta_log" / f"{0:020}.json").read_text().splitlines()
+    text = (tmp_path / "Opportunity" / "_delta_log" / f"{1:020}.json").read_text().splitlines()
     info = next(json.loads(line)["commitInfo"] for line in text if "commitInfo" in line)
     assert json.loads(info["leanfunnel"])["batch_seq"] == 1
 
