@@ -5,15 +5,18 @@ One build serves every test here.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 
 AS_OF = datetime(2026, 1, 28, 15, 30)  # noqa: DTZ001 (the warehouse holds naive UTC); a Wednesday: its week is not over
@@ -204,6 +207,13 @@ def flow(_session_bench: Any) -> Iterator[Flow]:
     flow.close()
 
 
+def _agree(found: float | None, expected: float | None) -> bool:
+    """Equal to 12 digits; unknown equals unknown only."""
+    if found is None or expected is None:
+        return found is expected
+    return math.isclose(found, expected, rel_tol=1e-12, abs_tol=1e-9)
+
+
 def _monday(at: datetime) -> date:
     return at.date() - timedelta(days=at.weekday())
 
@@ -362,3 +372,150 @@ def test_bands_of_evidenced_stages_sum_to_the_deals_with_evidence_at_the_end(flo
                 where basis = 'defined' and exit_kind = 'open' and not is_closed_stage) as visits
     """)
     assert found["bands"] == found["visits"] > 0
+
+
+METRICS = (
+    "arrivals", "closed", "won", "lost", "won_amount", "win_rate", "slips", "month_slips", "moves_back", "wip", "wip_amount",
+    "wip_age",
+)  # fmt: skip
+
+
+def _episodes(deal: Deal) -> list[tuple[datetime, datetime]]:
+    """Stretches without a break in which the deal was open, half open."""
+    stretches: list[tuple[datetime, datetime]] = []
+    unbroken = False
+    for state, start, end in deal.spans():
+        if state.standing == "open":
+            stretches = [*stretches[:-1], (stretches[-1][0], end)] if unbroken else [*stretches, (start, end)]
+        unbroken = state.standing == "open"
+    return stretches
+
+
+def _measured(deals: list[Deal], monday: date) -> dict[str, float | None]:
+    """Each metric of one process in one week, by counting."""
+    starts = datetime.combine(monday, datetime.min.time())
+    ends = starts + timedelta(days=7)
+    moves = [(kind, after) for deal in deals for at, kind, after, _, _ in _movements(deal) if starts <= at < ends]
+    later_month = [
+        after
+        for deal in deals
+        for before, after in pairwise(deal.states)
+        if before.standing == after.standing == "open"
+        and starts <= after.at < ends
+        and (after.close_on.year, after.close_on.month) > (before.close_on.year, before.close_on.month)
+    ]
+    kinds = [kind.removesuffix("_directly") for kind, _ in moves]
+    won = [after.corporate for kind, after in moves if kind in ("won", "won_directly")]
+    closed = kinds.count("won") + kinds.count("lost")
+    ages = [
+        (ends - came) / timedelta(days=1) for deal in deals for came, left in _episodes(deal) if came < ends <= left
+    ]
+    pipeline = [
+        state.corporate
+        for deal in deals
+        for state, start, end in deal.spans()
+        if state.standing == "open" and start < ends <= end
+    ]
+    known = [float(amount) for amount in pipeline if amount is not None]
+    earned = [float(amount) for amount in won if amount is not None]
+    return {
+        "arrivals": sum(kinds.count(kind) for kind in INTO), "closed": closed, "won": len(won), "lost": kinds.count("lost"),
+        "won_amount": sum(earned) if earned or not won else None, "win_rate": len(won) / closed if closed else None,
+        "slips": kinds.count("pushed"), "month_slips": len(later_month), "moves_back": kinds.count("back"), "wip": len(pipeline),
+        "wip_amount": sum(known) if known or not pipeline else None, "wip_age": float(np.mean(ages)) if ages else None,
+    }  # fmt: skip
+
+
+def test_flow_metrics_equal_a_count_in_every_week(flow: Flow) -> None:
+    found = defaultdict(dict)
+    for row in flow.rows("select * from mart.rpt_flow_health order by metric_order"):
+        found[row["sales_process"], row["week_starts_on"]][row["metric"]] = row["value"]
+    last = _monday(AS_OF) - timedelta(days=7)
+    for process in SIZES:
+        mondays = sorted(monday for name, monday in found if name == process)
+        assert mondays == [last - timedelta(weeks=back) for back in reversed(range(len(mondays)))]
+        assert len(mondays) == 52 or process == "P3"
+        deals = [deal for deal in flow.deals if deal.process == process]
+        for monday in mondays:
+            values = dict(found[process, monday])
+            assert tuple(values) == METRICS
+            for metric, expected in _measured(deals, monday).items():
+                assert _agree(values.pop(metric), expected), (process, monday, metric)
+            assert not values
+
+
+def test_month_slips_are_moves_to_a_later_calendar_month(flow: Flow) -> None:
+    rows = flow.rows("select * from mart.fct_pipeline_movements where movement_kind in ('pushed', 'pulled_in')")
+    assert {row["is_to_a_later_month"] for row in rows} == {True, False}
+    for row in rows:
+        before, after = row["previous_close_on"], row["close_on"]
+        assert row["is_to_a_later_month"] == ((after.year, after.month) > (before.year, before.month))
+        assert (row["movement_kind"] == "pushed") == (after > before)
+
+
+def _xmr(values: list[float | None]) -> tuple[dict[str, float], list[tuple[float | None, bool, bool, bool, bool]]]:
+    """Limits, and per value (moving range, outside, run of 8, 3 of 4, range outside), by Wheeler's rules."""
+    known = [value for value in values if value is not None]
+    ranges = [
+        None if not at or values[at] is None or values[at - 1] is None else abs(values[at] - values[at - 1])
+        for at in range(len(values))
+    ]
+    mean, mean_range = np.mean(known), np.mean([spread for spread in ranges if spread is not None])
+    lower, upper = mean - 2.66 * mean_range, mean + 2.66 * mean_range
+    told = []
+    for at, value in enumerate(values):
+        if value is None:
+            told.append((None, None, None, None, None))
+            continue
+        eight, four = values[max(0, at - 7) : at + 1], values[max(0, at - 3) : at + 1]
+        run = len(eight) == 8 and None not in eight and (min(eight) > mean or max(eight) < mean)
+        high = [other for other in four if other is not None and upper - other < other - mean]
+        low = [other for other in four if other is not None and other - lower < mean - other]
+        whole = len(four) == 4 and None not in four
+        three = whole and ((value in high and len(high) >= 3) or (value in low and len(low) >= 3))
+        spread = ranges[at]
+        told.append(
+            (spread, not lower <= value <= upper, run, three, None if spread is None else spread > 3.268 * mean_range)
+        )
+    return {"mean": mean, "lower": lower, "upper": upper, "range": 3.268 * mean_range}, told
+
+
+def test_limits_and_signals_equal_wheelers_rules(flow: Flow) -> None:
+    charts = defaultdict(list)
+    for row in flow.rows("select * from mart.rpt_flow_health order by week_starts_on"):
+        charts[row["sales_process"], row["metric"]].append(row)
+    signals, gaps, reads = set(), 0, defaultdict(set)
+    for (process, metric), rows in charts.items():
+        values = [row["value"] for row in rows]
+        n_ranges = sum(None not in pair for pair in pairwise(values))
+        assert {row["n_ranges"] for row in rows} == {n_ranges}
+        assert {row["n_values"] for row in rows} == {sum(value is not None for value in values)}
+        (read,) = {row["reads"] for row in rows}
+        reads[metric].add(read)
+        assert (read == "too few") == (n_ranges < 11)
+        if read == "too few":
+            assert {row[name] for row in rows for name in ("mean_value", "lower_limit", "upper_limit", "signal")} == {
+                None
+            }
+            continue
+        limits, told = _xmr(values)
+        gaps += values.count(None)
+        for row, (spread, *flags) in zip(rows, told, strict=True):
+            assert _agree(row["moving_range"], spread)
+            assert _agree(row["mean_value"], limits["mean"])
+            assert _agree(row["upper_range_limit"], limits["range"])
+            shown = (limits["lower"] if limits["lower"] >= 0 else None, limits["upper"])
+            shown = (shown[0], None if metric == "win_rate" and shown[1] > 1 else shown[1])
+            assert _agree(row["lower_limit"], shown[0])
+            assert _agree(row["upper_limit"], shown[1])
+            found = [row[name] for name in ("is_outside", "is_run_of_8", "is_3_of_4", "is_range_outside")]
+            assert found == flags, (process, metric, row["week_starts_on"])
+            names = [
+                name for name, flag in zip(("outside", "8 in a row", "3 of 4", "range"), flags, strict=True) if flag
+            ]
+            assert row["signal"] == (None if row["value"] is None else [*names, "none"][0])
+            signals.add(row["signal"])
+    assert signals == {"outside", "8 in a row", "3 of 4", "range", "none", None}
+    assert gaps > 3
+    assert reads["wip"] == reads["wip_amount"] == {"limits approximate", "too few"}
+    assert reads["arrivals"] == {"ok", "limits approximate", "too few"}  # P4 has few deals a week, P3 few weeks
