@@ -5,6 +5,7 @@ One build serves every test here.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 from collections import defaultdict
@@ -519,3 +520,70 @@ def test_limits_and_signals_equal_wheelers_rules(flow: Flow) -> None:
     assert gaps > 3
     assert reads["wip"] == reads["wip_amount"] == {"limits approximate", "too few"}
     assert reads["arrivals"] == {"ok", "limits approximate", "too few"}  # P4 has few deals a week, P3 few weeks
+
+
+SHARES = {"p05": 0.05, "p15": 0.15, "p50": 0.5, "p85": 0.85, "p95": 0.95}
+TRIALS = 10_000
+
+
+def _weekly_wins(flow: Flow, process: str) -> list[tuple[int, Decimal]]:
+    """Wins and their known money of the last 52 whole weeks, the newest first."""
+    deals = [deal for deal in flow.deals if deal.process == process]
+    since, wins = min(deal.states[0].at for deal in deals), defaultdict(list)
+    for deal in deals:
+        for at, kind, after, _, _ in _movements(deal):
+            if kind in ("won", "won_directly"):
+                wins[_monday(at)].append(after.corporate or Decimal(0))
+    mondays = [_monday(AS_OF) - timedelta(weeks=back) for back in range(1, 53)]
+    return [(len(wins[monday]), sum(wins[monday], Decimal(0))) for monday in mondays if monday >= _monday(since)]
+
+
+def test_forecast_of_wins_agrees_with_the_exact_convolution(flow: Flow) -> None:
+    rows, checked = flow.rows("select * from mart.rpt_throughput_forecast where reads = 'ok' order by weeks_ahead"), 0
+    for process in {row["sales_process"] for row in rows}:
+        weekly = np.bincount([won for won, _ in _weekly_wins(flow, process)])
+        assert weekly[0] > 0  # weeks without a win are among those drawn
+        one_week, total = weekly / weekly.sum(), np.ones(1)
+        for row in (row for row in rows if row["sales_process"] == process):
+            total = np.convolve(total, one_week)
+            at_most = np.cumsum(total)
+            assert row["n_trials"] == TRIALS
+            for name, share in SHARES.items():
+                wins = row[f"wins_{name}"]
+                # five standard errors of a share told by 10,000 trials
+                error = 5 * math.sqrt(share * (1 - share) / TRIALS)
+                assert at_most[wins] >= share - error, (process, row["weeks_ahead"], name)
+                assert wins == 0 or at_most[wins - 1] < share + error, (process, row["weeks_ahead"], name)
+                checked += 1
+    assert checked >= 2 * 26 * len(SHARES)
+
+
+def test_forecast_draws_follow_the_hash_alone(flow: Flow) -> None:
+    """The same futures drawn in plain Python: no state, no order, no engine enters."""
+    weeks = _weekly_wins(flow, "P1")
+    wins, money = np.zeros((TRIALS, 26), dtype=int), np.zeros((TRIALS, 26), dtype=object)
+    for trial in range(TRIALS):
+        for ahead in range(26):
+            counter = f"throughput:P1:{trial + 1}:{ahead + 1}".encode()
+            uniform = int(hashlib.md5(counter, usedforsecurity=False).hexdigest()[:13], 16) / 2**52
+            wins[trial, ahead], money[trial, ahead] = weeks[math.floor(uniform * len(weeks))]
+    wins, money = np.sort(wins.cumsum(axis=1), axis=0), np.sort(money.cumsum(axis=1), axis=0)
+    rows = flow.rows("select * from mart.rpt_throughput_forecast where sales_process = 'P1' order by weeks_ahead")
+    assert [row["weeks_ahead"] for row in rows] == list(range(1, 27))
+    for row in rows:
+        assert (row["n_weeks"], row["n_wins"]) == (52, sum(won for won, _ in weeks))
+        for name, share in SHARES.items():
+            place = (math.ceil(round(share * TRIALS, 6)) - 1, row["weeks_ahead"] - 1)
+            assert row[f"wins_{name}"] == wins[place]
+            assert row[f"won_amount_corporate_{name}"] == money[place]
+
+
+def test_too_little_history_gives_no_forecast(flow: Flow) -> None:
+    rows = flow.rows("select * from mart.rpt_throughput_forecast where reads <> 'ok'")
+    assert {row["sales_process"] for row in rows} >= {"P3"}
+    for row in rows:
+        weeks = _weekly_wins(flow, row["sales_process"])
+        assert (row["n_weeks"], row["n_wins"]) == (len(weeks), sum(won for won, _ in weeks))
+        assert len(weeks) < 12 or sum(won for won, _ in weeks) < 20
+        figures = [row[f"{kind}_{name}"] for kind in ("wins", "won_amount_corporate") for name in SHARES]
+        assert (row["reads"], row["n_trials"], set(figures)) == ("too few", 0, {None})
