@@ -16,7 +16,7 @@ with compared as (
 
 came_or_left as (
     select
-        compared.*,
+        *,
         changed_at as moved_at,
         case
             when standing = 'open' and previous_standing is null then 'new'
@@ -35,7 +35,7 @@ came_or_left as (
 
 deleted as (
     select
-        compared.*,
+        *,
         changed_until_at as moved_at,
         'deleted' as movement_kind,
         -1 as count_change
@@ -45,13 +45,12 @@ deleted as (
 
 revised as (
     select
-        compared.*,
+        *,
         changed_at as moved_at,
         case
             when previous_amount_corporate is null then 'amount_known'
             when amount_corporate is null then 'amount_unknown'
-            when amount is not distinct from previous_amount and currency_code is not distinct from previous_currency_code
-                then 'revalued'
+            when amount = previous_amount and coalesce(currency_code, '') = coalesce(previous_currency_code, '') then 'revalued'
             when amount_corporate > previous_amount_corporate then 'up'
             else 'down'
         end as movement_kind,
@@ -62,7 +61,7 @@ revised as (
 
 staged as (
     select
-        compared.*,
+        *,
         changed_at as moved_at,
         case
             when stage_order > previous_stage_order then 'advanced'
@@ -76,7 +75,7 @@ staged as (
 
 redated as (
     select
-        compared.*,
+        *,
         changed_at as moved_at,
         case when close_on > previous_close_on then 'pushed' else 'pulled_in' end as movement_kind,
         0 as count_change
@@ -122,7 +121,7 @@ select
     case when movement_kind in ('pushed', 'pulled_in') then previous_close_on end as previous_close_on,
     close_on,
     case
-        when movement_kind in ('pushed', 'pulled_in') then cast(date_trunc('month', close_on) > date_trunc('month', previous_close_on) as boolean)
+        when movement_kind in ('pushed', 'pulled_in') then date_trunc('month', close_on) > date_trunc('month', previous_close_on)
     end as is_to_a_later_month,
     movement_kind <> 'deleted' and standing = 'open' as is_open_after,
     is_start_imputed

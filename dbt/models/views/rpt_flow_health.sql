@@ -57,7 +57,7 @@ episodes as (
         count_change,
         case
             when count_change = 1 then moved_at
-            else lag(moved_at) over (partition by opportunity_id order by moved_at, change_no, count_change desc)
+            else lag(moved_at) over (partition by opportunity_id order by moved_at asc, change_no asc, count_change desc)
         end as came_at
     from movements
     where count_change <> 0

@@ -109,11 +109,11 @@ simulated as (
     select
         sales_process,
         weeks_ahead,
-        count(*) as n_trials,
         {%- for name, share in shares.items() %}
         {{ percentile_that_occurred('wins', share) }} as wins_{{ name }},
-        {{ percentile_that_occurred('won_amount', share) }} as won_amount_{{ name }}{{ ',' if not loop.last }}
+        {{ percentile_that_occurred('won_amount', share) }} as won_amount_{{ name }},
         {%- endfor %}
+        count(*) as n_trials
     from totals
     group by sales_process, weeks_ahead
 )

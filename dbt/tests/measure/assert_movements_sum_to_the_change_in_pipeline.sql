@@ -22,7 +22,7 @@ states as (
     select
         *,
         coalesce(
-            lead(moved_at) over (partition by opportunity_id order by moved_at, change_no, is_open_after desc),
+            lead(moved_at) over (partition by opportunity_id order by moved_at asc, change_no asc, is_open_after desc),
             {{ end_of_time() }}
         ) as until_at
     from (
