@@ -94,12 +94,13 @@ drawn as (
     where history.is_enough
 ),
 
+-- small types: percentiles over half a million rows take a sixth of the time
 totals as (
     select
         drawn.sales_process,
         drawn.weeks_ahead,
-        sum(sampled.won) over so_far as wins,
-        sum(sampled.won_amount) over so_far as won_amount
+        cast(sum(sampled.won) over so_far as integer) as wins,
+        cast(sum(sampled.won_amount) over so_far as decimal(18, 2)) as won_amount
     from drawn
     inner join sampled on drawn.sales_process = sampled.sales_process and drawn.week_no = sampled.week_no
     window so_far as (partition by drawn.sales_process, drawn.trial order by drawn.weeks_ahead rows unbounded preceding)
