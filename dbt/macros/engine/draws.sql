@@ -39,3 +39,16 @@ joined by ':', as a share of 2^52. Different parts are independent for the purpo
 {% macro spark__number_series(last_number) -%}
     select explode(sequence(1, {{ last_number }})) as number
 {%- endmacro %}
+
+{#- Whole numbers from first to last, one row each, inside a select list. -#}
+{% macro numbers_between(first, last) -%}
+    {{ return(adapter.dispatch('numbers_between', 'leanfunnel')(first, last)) }}
+{%- endmacro %}
+
+{% macro duckdb__numbers_between(first, last) -%}
+    cast(unnest(generate_series({{ first }}, {{ last }})) as integer)
+{%- endmacro %}
+
+{% macro spark__numbers_between(first, last) -%}
+    explode(sequence(cast({{ first }} as int), cast({{ last }} as int)))
+{%- endmacro %}
