@@ -59,6 +59,7 @@ class Request:
     conversion_days: int = 90
     measurable_share: float = 0.20
     extra_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    mapped_fields: Mapping[str, str] = field(default_factory=dict)
     keep_publications: int = 3
     api_version: str = "62.0"
 
@@ -355,6 +356,9 @@ def make_plan(
         *(PACKAGE / name for name in _CODE),
         *(request.dbt_project / name for name in ("models", "macros", "dbt_project.yml")),
     )
+    if request.mapped_fields:
+        # staging keeps what it applied: another field under the same name asks for a start from nothing, as other models do
+        code += "".join(f" {name}={path}" for name, path in sorted(request.mapped_fields.items()))
     # by its date in the reporting zone only, unless as_of was asked for: a run later on the same day shows nothing new
     moment = as_of.isoformat() if request.as_of else as_of.astimezone(zone).date().isoformat()
     inputs = {
@@ -416,7 +420,7 @@ def prepare(request: Request, plan: Plan) -> None:
     """
     from dagster_project import contracts
     from dagster_project.landing import LandingLog
-    from dagster_project.salesforce.objects import catalogue
+    from dagster_project.salesforce.objects import catalogue, mapped_inventory, mapped_source
     from dagster_project.warehouse import control, landing_views, stage_map
     from dagster_project.warehouse.database import open_database
 
@@ -425,7 +429,12 @@ def prepare(request: Request, plan: Plan) -> None:
     stages = stage_map.read(request.home.stage_map)
     log = LandingLog(request.home.landing)
     states = {name: log.state(name) for name in log.objects()}
-    inventory = [(row.object, row.field, row.status) for row in log.inventory()]
+    landed_inventory = log.inventory()
+    inventory = [(row.object, row.field, row.status) for row in landed_inventory]
+    inventory += mapped_inventory(
+        request.mapped_fields,
+        [(row.object, row.field, row.status, row.salesforce_type) for row in landed_inventory],
+    )
     if home.conformed.exists() and not _same_ground(home, plan):
         # staging keeps what it applied by batch number: other tables, models or history ask for a start from nothing
         _remove_database(home.conformed)
@@ -435,6 +444,7 @@ def prepare(request: Request, plan: Plan) -> None:
             connection,
             catalogue(),
             {name: landing_views.LandedFiles(state.files, frozenset(state.columns)) for name, state in states.items()},
+            mapped_source(request.mapped_fields),
         )
         row = control.RunRow(
             run_id=plan.publication_id,
@@ -456,6 +466,7 @@ def prepare(request: Request, plan: Plan) -> None:
             [stage.row for stage in stages],
             contracts.definitions_table(definitions, inventory),
             inventory,
+            contracts.frozen_service_levels(request.home.state, definitions, row.as_of),
         )
     _write_text(home.plan, json.dumps(asdict(plan), indent=2, default=lambda instant: instant.isoformat()))
 

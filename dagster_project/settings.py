@@ -21,6 +21,7 @@ from dagster_project.errors import SettingsError, nearest
 from dagster_project.home import Home
 from dagster_project.pipeline import Request
 from dagster_project.salesforce import auth
+from dagster_project.salesforce.objects import MAPPED_FIELDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 """The checkout: `dbt/` and the shipped `expectations/` lie beside the package."""
@@ -49,6 +50,10 @@ class RunOptions(BaseModel):
     extra_fields: dict[str, list[str]] = Field(
         default_factory=dict, description="further fields by object, landed as they are: {Opportunity: [Region__c]}"
     )
+    mapped_fields: dict[str, str] = Field(
+        default_factory=dict,
+        description="which field of the org's own holds what a definition needs: {loss_reason: Opportunity.Loss_Reason__c}",
+    )
     keep_publications: int = Field(3, ge=1, le=100, description="how many publications are kept")
 
     @field_validator("reporting_timezone")
@@ -60,6 +65,30 @@ class RunOptions(BaseModel):
             except (ZoneInfoNotFoundError, ValueError) as error:
                 raise ValueError(f"'{value}' is no IANA time zone; write for example Europe/Berlin") from error
         return value
+
+    @field_validator("mapped_fields")
+    @classmethod
+    def _known_meaning(cls, value: dict[str, str]) -> dict[str, str]:
+        for meaning, path in value.items():
+            if meaning not in MAPPED_FIELDS:
+                raise ValueError(
+                    f"nothing needs '{meaning}'.{nearest(meaning, MAPPED_FIELDS)} Known: {', '.join(MAPPED_FIELDS)}"
+                )
+            wanted = MAPPED_FIELDS[meaning][0]
+            name, _, field = path.partition(".")
+            if name != wanted or not field.isidentifier():
+                raise ValueError(f"{meaning} is '{path}'; write {wanted} and a field's API name: {wanted}.My_Field__c")
+        return value
+
+    @property
+    def fields_to_land(self) -> dict[str, tuple[str, ...]]:
+        """By object, what is landed beside the catalogue: extra fields and mapped ones."""
+        found = {name: list(fields) for name, fields in self.extra_fields.items()}
+        for path in self.mapped_fields.values():
+            name, _, field = path.partition(".")
+            if field not in found.setdefault(name, []):
+                found[name].append(field)
+        return {name: tuple(fields) for name, fields in found.items()}
 
 
 class SalesforceLogin(BaseModel):
@@ -123,7 +152,8 @@ class Settings(BaseModel):
             minimum_n=options.minimum_n,
             conversion_days=options.conversion_days,
             measurable_share=options.measurable_share,
-            extra_fields={name: tuple(fields) for name, fields in options.extra_fields.items()},
+            extra_fields=options.fields_to_land,
+            mapped_fields=options.mapped_fields,
             keep_publications=options.keep_publications,
             api_version=self.login.api_version,
         )
