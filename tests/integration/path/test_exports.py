@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import runpy
 from pathlib import Path
 
@@ -47,6 +48,40 @@ def test_an_export_with_every_quirk_runs_through(exported, tmp_path: Path) -> No
         rule: EXPECTED[rule] for rule in ("R03", "R04", "R05")
     }
     assert sorted(rule for rule, state in _states(bench).items() if state == "not configured") == sorted([*LACKING, "R19"])
+
+
+def test_a_mapped_field_makes_its_rule_measured_also_after_a_first_run(exported, tmp_path: Path) -> None:
+    """A field of the org's own, landed by its mapping: what is empty there is the breach, record by record."""
+    convert(ROOT / "tests/trials/like_2022", tmp_path / "export")
+    path = tmp_path / "export" / "Opportunity.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    silent = {row["Id"] for row in rows[::3]}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({**row, "MainCompetitors__c": "" if row["Id"] in silent else "Acme"} for row in rows)
+    bench = exported(tmp_path / "export")
+    bench.run("--as-of", "2023-01-01T00:00Z")
+    assert _states(bench)["R13"] == "not configured"
+    settings = bench.home / "leanfunnel.yml"
+    settings.write_text("mapped_fields: {loss_reason: Opportunity.MainCompetitors__c}\n")
+    bench.run("--as-of", "2023-01-01T00:00Z")
+    lost = {row[0] for row in bench.query("SELECT opportunity_id FROM fct_opportunities WHERE is_lost AND NOT is_deleted")}
+    found = {
+        row[0]
+        for row in bench.query(
+            "SELECT record_id FROM rpt_definition_breaches WHERE rule_number = 13 AND status = 'breached'"
+        )
+    }
+    assert found == lost & silent
+    assert found
+    assert lost - found
+    assert _states(bench)["R13"] == "measured"
+    settings.write_text("mapped_fields: {loss_reason: Opportunity.IsWon}\n")
+    bench.run("--as-of", "2023-01-01T00:00Z")
+    cause = bench.query("SELECT state, state_cause FROM rpt_definition_scorecard WHERE definition_id = 'R13'")
+    assert cause == [("not configured", "the field mapped to loss_reason is a boolean, not a text")]
 
 
 @pytest.mark.shared_data
