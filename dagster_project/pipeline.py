@@ -26,8 +26,10 @@ if (
 ):  # imported when a step needs them: a run with nothing to do imports neither dbt nor Great Expectations
     from dagster_project.contracts import AuditProcess, AuditReport
     from dagster_project.landing import LandingLog
+    from dagster_project.landing.log import ObjectState
     from dagster_project.publish.publication import Manifest
     from dagster_project.salesforce.auth import Credentials
+    from dagster_project.salesforce.extract import ExtractReport
     from dagster_project.warehouse.dbt_build import DbtBuild
 
 Progress = Callable[[str, str, int, int], None]
@@ -96,7 +98,10 @@ class Extracted:
 
 @dataclass(frozen=True)
 class Org:
-    """The org that a landing belongs to, as `landing/org.json` keeps it for runs that do not call Salesforce."""
+    """The org that a landing belongs to, as `landing/org.json` keeps it for runs that do not call Salesforce.
+
+    `read_at`: the org's clock (ISO) when each object was last read, with or without anything new.
+    """
 
     org_id: str
     name: str
@@ -105,6 +110,7 @@ class Org:
     fiscal_year_start_month: int
     instance_url: str
     server_time: str
+    read_at: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -278,6 +284,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         fiscal_year_start_month=org.fiscal_year_start_month or 1,
         instance_url=org.instance_url,
         server_time=report.server_time.isoformat(),
+        read_at={**_read_before(request.home, org.id), **_read_now(report)},
     )
     _write_text(
         request.home.landing / "org.json",
@@ -298,6 +305,23 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         missing += [f"{name}.{column}" for column in result.missing_fields]
     usage = report.api_usage
     return Extracted(report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None)
+
+
+def _read_before(home: Home, org_id: str) -> Mapping[str, str]:
+    """When each object was read by earlier runs on this org."""
+    try:
+        before = read_org(home)
+    except LeanfunnelError:
+        return {}  # none there, or not readable: it is written anew
+    return before.read_at if before.org_id == org_id else {}
+
+
+def _read_now(report: ExtractReport) -> dict[str, str]:
+    return {
+        name: report.server_time.isoformat()
+        for name, result in report.objects.items()
+        if result.state not in ("missing", "hidden")
+    }
 
 
 def read_org(home: Home) -> Org:
@@ -435,6 +459,9 @@ def prepare(request: Request, plan: Plan) -> None:
         request.mapped_fields,
         [(row.object, row.field, row.status, row.salesforce_type) for row in landed_inventory],
     )
+    buyer = [(stage.sales_process, stage.stage_name, stage.buyer_stage) for stage in stages if stage.buyer_stage]
+    has_buyer = any(stage.buyer_stage is not None for stage in stages)
+    inventory += [("stage_map", None, "present"), ("stage_map", "buyer_stage", "present" if has_buyer else "missing")]
     if home.conformed.exists() and not _same_ground(home, plan):
         # staging keeps what it applied by batch number: other tables, models or history ask for a start from nothing
         _remove_database(home.conformed)
@@ -467,6 +494,8 @@ def prepare(request: Request, plan: Plan) -> None:
             contracts.definitions_table(definitions, inventory),
             inventory,
             contracts.frozen_service_levels(request.home.state, definitions, row.as_of),
+            buyer,
+            [_landed_object(name, state, org) for name, state in sorted(states.items())],
         )
     _write_text(home.plan, json.dumps(asdict(plan), indent=2, default=lambda instant: instant.isoformat()))
 
@@ -635,6 +664,16 @@ def _same_ground(home: Home, plan: Plan) -> bool:
         return False
     known = {name: table for name, table in plan.landing_tables.items() if name in before.landing_tables}
     return before.code == plan.code and known == dict(before.landing_tables) and before.known_at <= plan.known_at
+
+
+def _landed_object(name: str, state: ObjectState, org: Org) -> tuple[Any, ...]:
+    """A row of `control.landed_object`. A batch that changes nothing is not landed, so the org's own note says when it was read."""
+    proof = state.facts.get("proof") or {}
+    read_at = datetime.fromisoformat(org.read_at.get(name, org.server_time)).astimezone(UTC).replace(tzinfo=None)
+    return (
+        name, state.batch_seq, state.facts.get("mode"), proof.get("stated"), proof.get("stated_after"),
+        proof.get("received"), read_at,
+    )  # fmt: skip
 
 
 def _remove_database(path: Path) -> None:

@@ -21,7 +21,9 @@ Missing = Literal["breach", "unknown", "not_applicable"]
 Kind = Literal["integrity", "stage_entry", "duty", "signal", "load"]
 Mode = Literal["observe", "enforce"]
 Step = Literal["prospect", "qualified", "solution", "proposal", "commit", "won"]
-EntityName = Literal["opportunity", "stage_visit", "opportunity_load", "activity", "currency"]
+EntityName = Literal[
+    "opportunity", "stage_visit", "opportunity_load", "activity", "loss_reasons", "stage", "landed_object", "currency"
+]
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 Word = Field(min_length=1)
 

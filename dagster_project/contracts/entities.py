@@ -72,6 +72,26 @@ ENTITIES = {
             ),
         ),
         Entity(
+            "loss_reasons",
+            _columns(text="record_id row_key", number="deals_with_reason deals_with_other share_of_other"),
+        ),
+        Entity(
+            "stage",
+            _columns(
+                text="record_id row_key sales_process stage_name step buyer_stage",
+                number="step_rank",
+                boolean="is_closed is_active",
+            ),
+        ),
+        Entity(
+            "landed_object",
+            _columns(
+                text="record_id row_key object mode",
+                number="counted received rows_off_count rows_standing rows_gone share_gone hours_behind",
+                timestamp="read_at",
+            ),
+        ),
+        Entity(
             "currency",
             _columns(text="record_id row_key currency_code", number="deals deals_without_rate", boolean="is_corporate"),
         ),

@@ -25,6 +25,7 @@ _INVENTORY = [
     ("OpportunityContactRole", None, "present"), ("Event", None, "present"), ("EmailMessage", None, "present"),
     ("Opportunity", "AccountId", "present"), ("Opportunity", "Type", "present"), ("Opportunity", "CurrencyIsoCode", "present"),
     ("User", None, "present"), ("User", "IsActive", "present"), ("CurrencyType", None, "present"),
+    ("stage_map", None, "present"), ("stage_map", "buyer_stage", "present"),
     *(("mapped", meaning, "present") for meaning in MAPPED),
 ]  # fmt: skip
 

@@ -124,7 +124,41 @@ def audited(
     ]
     loads = [make.load("l1", "a"), make.load("l2", "a"), make.load("l3", None), make.load("l4", "b")]
     folder = tmp_path_factory.mktemp("starting_set")
-    others = {"activity": activities, "currency": currencies}
+    sound = {"mode": "incremental", "rows_off_count": 0, "share_gone": 0.2, "hours_behind": 36}
+    objects = [
+        {**sound, "row_key": key, "object": key.split("/")[0], **changed}
+        for key, changed in {
+            "Opportunity/stale": {"hours_behind": 36.01},
+            "Opportunity/short": {"rows_off_count": 1},
+            "OpportunityHistory/fallen": {"share_gone": 0.21},
+            "OpportunityStage/near": {},
+            "OpportunityStage/empty": {"share_gone": None},
+            "OpportunityStage/unproven": {"rows_off_count": None},
+            "Task/stale": {"hours_behind": 200},
+            "Task/near": {},
+        }.items()
+    ]
+    stage = {"sales_process": "P", "is_active": True, "is_closed": False, "buyer_stage": "Compares offers"}
+    stages = [
+        {**stage, "row_key": key, "stage_name": key, **changed}
+        for key, changed in {
+            "s-nothing": {"buyer_stage": None},
+            "s-near": {},
+            "s-near-historic": {"buyer_stage": None, "is_active": False},
+            "s-near-won": {"buyer_stage": None, "is_closed": True},
+        }.items()
+    ]
+    losses = [
+        {"row_key": key, "deals_with_reason": 100, "share_of_other": share}
+        for key, share in (("l-tenth", 0.1), ("l-more", 0.5), ("l-near", 0.0999), ("l-too-few", None))
+    ]
+    others = {
+        "activity": activities,
+        "currency": currencies,
+        "landed_object": objects,
+        "stage": stages,
+        "loss_reasons": losses,
+    }
     path = scratch(folder / "conformed.duckdb", opportunities=deals, visits=visits, loads=loads, others=others)
     return path, audit(path, shipped, folder / "state", as_of=at, run_id="one")
 
@@ -149,6 +183,10 @@ BREACHES = {
     19: {"r19-breach-1", "r19-breach-2"},
     20: {"t-unlinked", "t-future", "t-no-direction", "t-all", "t-mail-future"},
     21: {"GBP", "JPY"},
+    22: {"Opportunity/stale", "Opportunity/short", "OpportunityHistory/fallen"},
+    23: {"s-nothing"},
+    24: {"l-tenth", "l-more"},
+    25: {"Task/stale"},
 }
 UNKNOWN = {
     3: {"r3-no-history": "last_history_stage_name missing"},
@@ -170,6 +208,8 @@ UNKNOWN = {
     16: {"r4-unmapped": "is_open missing", "r16-hidden": "is_owner_active missing"},
     19: {"r4-unmapped": "is_open missing", "r19-no-type": "open_deals_alike missing"},
     20: {"t-mail": "is_linked missing"},
+    22: {"OpportunityStage/unproven": "rows_off_count missing"},
+    24: {"l-too-few": "share_of_other missing"},
 }
 
 
@@ -207,7 +247,8 @@ def test_not_applicable_is_counted_apart(audited: Any) -> None:
     assert counts[8] == 5, "one prospect and four lost deals"
     assert counts[13] == 47, "52 deals, four lost and one of a stage unknown to the map"
     assert counts[20] == 1, "a meeting among ourselves"
-    assert counts[21] == 0
+    assert counts[21] == counts[24] == 0
+    assert (counts[22], counts[23], counts[25]) == (2, 2, 6)
 
 
 def test_the_observed_value_is_what_the_person_sees(audited: Any, make: Any) -> None:
@@ -225,9 +266,9 @@ def test_the_observed_value_is_what_the_person_sees(audited: Any, make: Any) -> 
     assert seen["GBP", 21] == "1.0"
 
 
-def test_rule_1_stops_at_any_breach_and_rule_2_below_five_percent_does_not(audited: Any) -> None:
+def test_rules_1_and_22_stop_at_any_breach_and_rule_2_below_five_percent_does_not(audited: Any) -> None:
     report = audited[1]
-    assert [result.definition_id for result in report.stops] == ["R01"]
+    assert [result.definition_id for result in report.stops] == ["R01", "R22"]
     assert "3 of 4" in report.stops[0].stop_reason
     r02 = next(result for result in report.results if result.rule_number == 2)
     assert (r02.breached, r02.raw, r02.stops) == (2, 70, False)

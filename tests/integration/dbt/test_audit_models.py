@@ -240,3 +240,73 @@ def test_a_currency_owes_a_rate_for_each_close_date(bench: Any, day: Any) -> Non
     land(bench, "DatedConversionRate", [_rate("04w1", "EUR", date(2026, 1, 1), date(2026, 3, 1), day(0))])
     bench.build()
     assert by_key(bench, "int_audit__currency", columns)["EUR"] == (False, 2, 1)
+
+
+def test_the_share_of_other_is_of_the_losses_of_a_year_that_say_why(bench: Any, day: Any) -> None:
+    lost = {"StageName": "Closed Lost", "CreatedDate": day(-500)}
+    reasons = ["Price"] * 18 + ["Other", "other (say what)", None, "Other"]
+    land(bench, "Opportunity", [
+        *(bench.deal(n, **lost, mapped_loss_reason=reason) for n, reason in enumerate(reasons, 1)),
+        bench.deal(30, mapped_loss_reason="Other"),
+        bench.deal(31, **lost, mapped_loss_reason="Other", IsDeleted=True),
+    ])  # fmt: skip
+    for n in range(1, len(reasons)):
+        history(bench, day, n, (-400, "Prospecting", date(2026, 1, 1)), (10, "Closed Lost", date(2026, 1, 1)))
+    old = len(reasons)  # lost more than a year ago
+    history(bench, day, old, (-450, "Prospecting", date(2025, 1, 1)), (-400, "Closed Lost", date(2025, 1, 1)))
+    bench.control()
+    bench.build()
+    columns = "deals_with_reason, cast(deals_with_other as integer), share_of_other"
+    assert by_key(bench, "int_audit__loss_reasons", columns) == {"all": (20, 2, 0.1)}
+    with bench.connect() as connection:
+        connection.execute("update control.run set minimum_n = 21")
+    bench.build()
+    assert by_key(bench, "int_audit__loss_reasons", columns) == {"all": (20, 2, None)}, "too few"
+
+
+def test_a_stage_shows_what_the_buyer_does(bench: Any) -> None:
+    bench.control()
+    with bench.connect() as connection:
+        connection.execute("insert into control.buyer_stage values ('default', 'Proposal', 'Compares offers')")
+    bench.build()
+    found = by_key(bench, "int_audit__stage", "is_active, is_closed, buyer_stage")
+    assert found["default: Proposal"] == (True, False, "Compares offers")
+    assert found["default: Qualification"] == (True, False, None)
+    assert found["default: Closed Won"] == (True, True, None)
+
+
+def test_a_landed_object_shows_when_it_was_read_what_it_lacks_and_what_is_gone(bench: Any, day: Any) -> None:
+    bench.land("Opportunity", [bench.deal(n, IsDeleted=n == 1) for n in range(1, 11)])
+    bench.land("User", [{"Id": f"005{n}", "Name": "U", "SystemModstamp": day(0)} for n in range(4)])
+    read = AS_OF - timedelta(hours=12)
+    bench.control()
+    with bench.connect() as connection:
+        connection.executemany(
+            "insert into control.landed_object values (?, ?, ?, ?, ?, ?, ?)",
+            [
+                ("Opportunity", 1, "full", 10, None, 10, read),
+                ("User", 1, "full", 5, None, 4, read),
+                ("Task", 1, "full", 100, 90, 95, read - timedelta(hours=37)),
+                ("Event", 1, "full", 100, 110, 111, read),
+                ("Account", 2, "incremental", None, None, None, read),
+                ("Organization", 1, "full", 1, None, 1, read + timedelta(hours=1)),
+            ],
+        )
+    bench.build()
+    columns = "hours_behind, rows_off_count, cast(rows_standing as integer), cast(rows_gone as integer), share_gone"
+    assert by_key(bench, "int_audit__landed_object", columns) == {
+        "Opportunity": (1.0, 0, 9, 1, 0.0),
+        "User": (1.0, 1, 4, 0, 0.0),
+        "Task": (38.0, 0, 0, 0, 0.0),
+        "Event": (1.0, 1, 0, 0, 0.0),
+        "Account": (1.0, None, 0, 0, None),
+    }
+    # the second batch deletes three of the nine that stood, and nothing of what was gone before
+    bench.land("Opportunity", [bench.deal(n, IsDeleted=True) for n in (2, 3, 4)], batch=2, operation="delete")
+    with bench.connect() as connection:
+        connection.execute("update control.landed_object set batch_seq = 2 where object = 'Opportunity'")
+    bench.build()
+    found = by_key(
+        bench, "int_audit__landed_object", "cast(rows_standing as integer), cast(rows_gone as integer), share_gone"
+    )
+    assert found["Opportunity"] == (6, 3, pytest.approx(3 / 9))

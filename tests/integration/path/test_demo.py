@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import shutil
 from collections import Counter, defaultdict
@@ -16,7 +17,7 @@ import pytest
 
 RULES = [str(number) for number in range(2, 11)]
 CLOSED = ("Closed Won", "Closed Lost")
-NOT_MAPPED = ["R11", "R12", "R13", "R14"]
+NOT_MAPPED = ["R11", "R12", "R13", "R14", "R23", "R24"]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,10 @@ def test_open_deals_of_who_has_left_and_deals_alike_are_found(demo, records) -> 
     assert _found(demo, 16) == orphaned
     assert _found(demo, 19) == twice
     assert _found(demo, 20) == set(), "every activity of the company names a person or a deal"
-    assert _found(demo, 21) == set(), "every currency has its rates"
+    # every currency has its rates; every object was read just now, wholly, and nothing is gone from it
+    assert demo.query("SELECT definition_id, raw, breached, unknown FROM rpt_definition_scorecard WHERE rule_number IN (21, 22, 25) ORDER BY 1") == [
+        ("R21", 2, 0, 0), ("R22", 13, 0, 0), ("R25", 13, 0, 0),
+    ]  # fmt: skip
 
 
 def test_age_beyond_the_service_level_is_shown_and_is_no_breach(demo, records) -> None:
@@ -83,8 +87,8 @@ def test_age_beyond_the_service_level_is_shown_and_is_no_breach(demo, records) -
     stays, entered = defaultdict(list), {}
     for key, rows in changes.items():
         ordered = sorted(rows)
-        visits = [ordered[0]] + [b for a, b in zip(ordered, ordered[1:], strict=False) if a[2] != b[2]]
-        for (start, _, stage), (end, _, _) in zip(visits, visits[1:], strict=False):
+        visits = [ordered[0]] + [b for a, b in itertools.pairwise(ordered) if a[2] != b[2]]
+        for (start, _, stage), (end, _, _) in itertools.pairwise(visits):
             stays[process[deals[key]["RecordTypeId"]], stage].append((end - start) / timedelta(days=1))
         entered[key] = visits[-1]
     levels = {key: float(np.quantile(days, 0.85)) for key, days in stays.items() if len(days) >= 20}

@@ -187,14 +187,14 @@ def test_an_empty_folder_and_an_unreadable_encoding_are_told(tmp_path: Path) -> 
 
 def test_the_starting_set_is_enforced_and_each_rule_is_of_its_kind() -> None:
     definitions = load_definitions(SHIPPED)
-    assert [definition.rule_number for definition in definitions] == [*range(1, 17), 19, 20, 21]
+    assert [definition.rule_number for definition in definitions] == [*range(1, 17), 19, *range(20, 26)]
     assert {definition.mode for definition in definitions} == {"enforce"}
     kinds = {d.rule_number: d.kind for d in definitions}
     assert [n for n in kinds if kinds[n] == "stage_entry"] == [7, 8, 10]
     assert [n for n in kinds if kinds[n] == "integrity"] == [2, 3, 4, 5]
     assert [n for n in kinds if kinds[n] == "signal"] == [15]
-    assert [n for n in kinds if kinds[n] == "load"] == [1, 21]
-    assert [d.rule_number for d in definitions if d.stop_above_share is not None] == [1, 2]
+    assert [n for n in kinds if kinds[n] == "load"] == [1, 21, 22, 23, 25]
+    assert [d.rule_number for d in definitions if d.stop_above_share is not None] == [1, 2, 22]
     assert all(row["threshold"] and row["why"] and row["fix"] for row in describe(definitions))
 
 
@@ -220,7 +220,7 @@ def test_what_the_org_lacks_makes_a_rule_not_configured() -> None:
     inventory = [("Opportunity", None, "present"), ("Opportunity", "Amount", "hidden"), ("OpportunityHistory", None, "present"),
                  ("EmailMessage", None, "missing"), ("Event", None, "present")]  # fmt: skip
     rows = definitions_table(definitions, inventory)
-    lacking = ["R07", "R08", "R11", "R12", "R13", "R14", "R16", "R19", "R21"]
+    lacking = ["R07", "R08", "R11", "R12", "R13", "R14", "R16", "R19", "R21", "R23", "R24"]
     assert [row["definition_id"] for row in rows if not row["is_configured"]] == lacking
     causes = {d.id: d.lacking(inventory) for d in definitions}
     assert causes["R07"] == "Opportunity.Amount is hidden"
@@ -228,6 +228,7 @@ def test_what_the_org_lacks_makes_a_rule_not_configured() -> None:
     assert causes["R09"] is None, "one of two alternatives is enough"
     assert causes["R13"] == "no field is mapped to loss_reason (mapped_fields in leanfunnel.yml)"
     assert causes["R15"] is None
+    assert causes["R23"] == "stage_map is not landed"
 
 
 @pytest.mark.parametrize(
