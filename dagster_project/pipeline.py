@@ -256,6 +256,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
     from dagster_project.landing import LandingLog
     from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.extract import extract_org
+    from dagster_project.salesforce.objects import mapped_source
 
     if request.credentials is None:
         raise SettingsError("no Salesforce login is set.", todo="See .env.example.")
@@ -272,6 +273,9 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             workdir=request.home.work,
             objects=objects,
             extra_fields=request.extra_fields,
+            mapped_fields={
+                name: tuple(columns.values()) for name, columns in mapped_source(request.mapped_fields).items()
+            },
             progress=on_event,
         )
     log.record_inventory(report.inventory, run_id=run_id)

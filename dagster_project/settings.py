@@ -80,16 +80,6 @@ class RunOptions(BaseModel):
                 raise ValueError(f"{meaning} is '{path}'; write {wanted} and a field's API name: {wanted}.My_Field__c")
         return value
 
-    @property
-    def fields_to_land(self) -> dict[str, tuple[str, ...]]:
-        """By object, what is landed beside the catalogue: extra fields and mapped ones."""
-        found = {name: list(fields) for name, fields in self.extra_fields.items()}
-        for path in self.mapped_fields.values():
-            name, _, field = path.partition(".")
-            if field not in found.setdefault(name, []):
-                found[name].append(field)
-        return {name: tuple(fields) for name, fields in found.items()}
-
 
 class SalesforceLogin(BaseModel):
     """How to log in. Which kind is chosen by `auth`, or by what is given."""
@@ -152,7 +142,7 @@ class Settings(BaseModel):
             minimum_n=options.minimum_n,
             conversion_days=options.conversion_days,
             measurable_share=options.measurable_share,
-            extra_fields=options.fields_to_land,
+            extra_fields={name: tuple(fields) for name, fields in options.extra_fields.items()},
             mapped_fields=options.mapped_fields,
             keep_publications=options.keep_publications,
             api_version=self.login.api_version,

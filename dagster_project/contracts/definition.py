@@ -224,7 +224,7 @@ class Definition(_Strict):
                 state = status.get((obj, field), "not mapped")
                 if state == "not mapped":
                     return f"no field is mapped to {field} (mapped_fields in leanfunnel.yml)"
-                return None if state == "present" else f"the field mapped to {field} is {state}"
+                return None if state == "present" else f"{state} (mapped to {field})"
             if obj not in objects or status.get((obj, None), "present") != "present":
                 return f"{obj} is {status.get((obj, None), 'not landed')}"
             state = status.get((obj, field), "not landed") if field else "present"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,11 +73,12 @@ def parse(body: Mapping[str, Any]) -> ObjectDescription:
 
 
 def readable_fields(
-    spec: ObjectSpec, description: ObjectDescription, extra: Sequence[str] = ()
+    spec: ObjectSpec, description: ObjectDescription, extra: Sequence[str] = (), mapped: Collection[str] = ()
 ) -> tuple[list[str], list[InventoryRow]]:
     """The fields to read, in the catalogue's order, and the inventory of all that are wanted.
 
-    Raises SettingsError for an extra field that the org has not, with the nearest name, or that cannot be landed.
+    Raises SettingsError for an extra field that the org has not, with the nearest name, or that cannot be landed. One of
+    `mapped` that the org has not is left out and noted: the definitions that need it then say so.
     """
     names, rows = [], []
     for field in spec.fields:
@@ -87,11 +88,14 @@ def readable_fields(
             rows.append(InventoryRow(spec.name, field.name, "present", found.type))
         else:
             rows.append(InventoryRow(spec.name, field.name, "missing" if field.optional else "hidden"))
-    for name in dict.fromkeys(extra):
+    for name in dict.fromkeys((*extra, *mapped)):
         if name in spec.by_name:
             continue
         found = description.fields.get(name)
         where = f"extra_fields, {spec.name}"
+        if name in mapped and (found is None or logical_type(found.type) is None):
+            rows.append(InventoryRow(spec.name, name, "missing"))
+            continue
         if found is None:
             raise SettingsError(
                 f"the org shows no field '{name}'.{nearest(name, description.fields)}",

@@ -143,6 +143,7 @@ class _Run:
     high: datetime
     landed: Callable[[str], LandedBefore]
     extra_fields: Mapping[str, Sequence[str]]
+    mapped_fields: Mapping[str, Sequence[str]]
     progress: Progress
     folder: Path
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -169,6 +170,7 @@ def extract_org(
     workdir: Path,
     objects: Sequence[str] | None = None,
     extra_fields: Mapping[str, Sequence[str]] | None = None,
+    mapped_fields: Mapping[str, Sequence[str]] | None = None,
     progress: Progress = _silent,
 ) -> ExtractReport:
     """Bring what is new of `objects` (default: the whole catalogue), two at a time.
@@ -188,7 +190,7 @@ def extract_org(
             )
     with _work_folder(workdir) as folder:
         org = client.organization()
-        run = _Run(client, org, client.server_time, landed, extra, progress, folder)
+        run = _Run(client, org, client.server_time, landed, extra, mapped_fields or {}, progress, folder)
         results: dict[str, ObjectResult] = {}
         inventory: dict[str, list[InventoryRow]] = {}
         pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="extract")
@@ -262,7 +264,9 @@ def _fetch(run: _Run, spec: ObjectSpec) -> _Fetched:
         ]
         run.progress(spec.name, absent)
         return _Fetched(ObjectResult(spec.name, absent), inventory, None, folder)
-    fields, inventory = readable_fields(spec, description, run.extra_fields.get(spec.name, ()))
+    fields, inventory = readable_fields(
+        spec, description, run.extra_fields.get(spec.name, ()), run.mapped_fields.get(spec.name, ())
+    )
     inventory.insert(0, InventoryRow(spec.name, None, "present"))
     missing = tuple(str(row.field) for row in inventory if row.field and row.status != "present")
     state = run.landed(spec.name)

@@ -151,7 +151,10 @@ def mapped_source(mapped: Mapping[str, str]) -> dict[str, dict[str, str]]:
 def mapped_inventory(
     mapped: Mapping[str, str], inventory: Iterable[tuple[str, str | None, str, str | None]]
 ) -> list[tuple[str, str, str]]:
-    """Inventory rows ('mapped', meaning, status) of every meaning, from rows (object, field, status, Salesforce type)."""
+    """Inventory rows ('mapped', meaning, status) of every meaning, from rows (object, field, status, Salesforce type).
+
+    Status: present, not mapped, or what is wrong with the field, as `Opportunity.Loss__c is missing`.
+    """
     known = {(name, field): (status, kind) for name, field, status, kind in inventory}
     fits = {"text": {"text"}, "date": {"date", "datetime"}}
     rows = []
@@ -162,5 +165,7 @@ def mapped_inventory(
             status, kind = known.get((name, field), ("not landed", None))
             if status == "present" and kind is not None and logical_type(kind) not in fits[wanted]:
                 status = f"a {kind}, not a {wanted}"
+            if status != "present":
+                status = f"{mapped[meaning]} is {status}"
         rows.append(("mapped", meaning, status))
     return rows

@@ -93,14 +93,14 @@ def test_the_shipped_definitions_hold_until_the_home_has_its_own(tmp_path: Path)
     assert load(tmp_path, CLIENT).definitions == tmp_path / "home" / "expectations"
 
 
-def test_mapped_fields_are_landed_beside_the_extra_ones(tmp_path: Path) -> None:
+def test_mapped_fields_are_asked_for_beside_the_extra_ones(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "leanfunnel.yml").write_text(
         "extra_fields: {Opportunity: [Region__c, Loss__c], Account: [Tier__c]}\n"
         "mapped_fields: {loss_reason: Opportunity.Loss__c, skip_reason: Opportunity.Skip__c}\n"
     )
     request = load(tmp_path, CLIENT).request()
-    assert request.extra_fields == {"Opportunity": ("Region__c", "Loss__c", "Skip__c"), "Account": ("Tier__c",)}
+    assert request.extra_fields == {"Opportunity": ("Region__c", "Loss__c"), "Account": ("Tier__c",)}
     assert request.mapped_fields == {"loss_reason": "Opportunity.Loss__c", "skip_reason": "Opportunity.Skip__c"}
 
 

@@ -84,10 +84,15 @@ def test_a_mapped_field_makes_its_rule_measured_also_after_a_first_run(exported,
     assert found
     assert lost - found
     assert _states(bench)["R13"] == "measured"
-    settings.write_text("mapped_fields: {loss_reason: Opportunity.IsWon}\n")
+    # a field of another type, and one that the org lacks: no failure, the rules say it
+    settings.write_text("mapped_fields: {loss_reason: Opportunity.IsWon, skip_reason: Opportunity.Skip__c}\n")
     bench.run("--as-of", "2023-01-01T00:00Z")
-    cause = bench.query("SELECT state, state_cause FROM rpt_definition_scorecard WHERE definition_id = 'R13'")
-    assert cause == [("not configured", "the field mapped to loss_reason is a boolean, not a text")]
+    assert dict(
+        bench.query("SELECT definition_id, state_cause FROM rpt_definition_scorecard WHERE rule_number IN (11, 13)")
+    ) == {
+        "R11": "Opportunity.Skip__c is missing (mapped to skip_reason)",
+        "R13": "Opportunity.IsWon is a boolean, not a text (mapped to loss_reason)",
+    }
 
 
 def test_a_core_object_that_stayed_behind_the_others_stops_the_line(exported, tmp_path: Path) -> None:

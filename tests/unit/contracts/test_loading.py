@@ -235,8 +235,7 @@ def test_what_the_org_lacks_makes_a_rule_not_configured() -> None:
     ("status", "cause"),
     [
         ("present", None),
-        ("hidden", "the field mapped to loss_reason is hidden"),
-        ("a boolean, not a text", "the field mapped to loss_reason is a boolean, not a text"),
+        ("Opportunity.L__c is missing", "Opportunity.L__c is missing (mapped to loss_reason)"),
         ("not mapped", "no field is mapped to loss_reason (mapped_fields in leanfunnel.yml)"),
     ],
 )
@@ -284,8 +283,8 @@ def test_the_inventory_of_mapped_fields_says_what_each_is() -> None:
     rows = {meaning: status for _, meaning, status in mapped_inventory(mapped, inventory)}
     assert rows == {
         "loss_reason": "present",
-        "skip_reason": "hidden",
-        "return_reason": "not landed",
+        "skip_reason": "Opportunity.Skip__c is hidden",
+        "return_reason": "Opportunity.Gone__c is not landed",
         "close_date_reviewed_on": "present",
     }
     (wrong,) = (
@@ -293,5 +292,5 @@ def test_the_inventory_of_mapped_fields_says_what_each_is() -> None:
         for _, meaning, status in mapped_inventory(mapped, [("Opportunity", "Looked_At__c", "present", "boolean")])
         if meaning == "close_date_reviewed_on"
     )
-    assert wrong == "a boolean, not a date"
+    assert wrong == "Opportunity.Looked_At__c is a boolean, not a date"
     assert {status for _, _, status in mapped_inventory({}, inventory)} == {"not mapped"}
