@@ -72,6 +72,10 @@ def _column(name: str, kind: str, source: LandedFiles, landed: str) -> str:
         return f"CAST(NULL AS {target}) AS {quoted}"
     if kind == "datetime":
         return f"CAST({origin} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS {quoted}"
+    if kind == "date" and landed != name:
+        # the org's own field may be a date or an instant, whose day is that of UTC whatever zone the session has
+        day = f"CAST(CAST({origin} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS DATE)"
+        return f"CASE typeof({origin}) WHEN 'DATE' THEN CAST({origin} AS DATE) ELSE {day} END AS {quoted}"
     return f"CAST({origin} AS {target}) AS {quoted}"
 
 
