@@ -70,7 +70,14 @@ def test_a_mapped_field_makes_its_rule_measured_also_after_a_first_run(exported,
     assert _states(bench)["R13"] == "not configured"
     settings = bench.home / "leanfunnel.yml"
     settings.write_text("mapped_fields: {loss_reason: Opportunity.MainCompetitors__c}\n")
+    head, first, *others = (bench.home / "stage_map.csv").read_text().splitlines()
+    told = [f"{head},buyer_stage", f"{first},", *(f"{line},Compares offers" for line in others)]
+    (bench.home / "stage_map.csv").write_text("\n".join(told))
     bench.run("--as-of", "2023-01-01T00:00Z")
+    process, stage, *_ = first.split(",")
+    assert bench.query("SELECT row_key FROM rpt_definition_breaches WHERE rule_number = 23") == [
+        (f"{process}: {stage}",)
+    ]
     lost = {
         row[0] for row in bench.query("SELECT opportunity_id FROM fct_opportunities WHERE is_lost AND NOT is_deleted")
     }
