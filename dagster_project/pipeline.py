@@ -26,8 +26,10 @@ if (
 ):  # imported when a step needs them: a run with nothing to do imports neither dbt nor Great Expectations
     from dagster_project.contracts import AuditProcess, AuditReport
     from dagster_project.landing import LandingLog
+    from dagster_project.landing.log import ObjectState
     from dagster_project.publish.publication import Manifest
     from dagster_project.salesforce.auth import Credentials
+    from dagster_project.salesforce.extract import ExtractReport
     from dagster_project.warehouse.dbt_build import DbtBuild
 
 Progress = Callable[[str, str, int, int], None]
@@ -59,6 +61,7 @@ class Request:
     conversion_days: int = 90
     measurable_share: float = 0.20
     extra_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    mapped_fields: Mapping[str, str] = field(default_factory=dict)
     keep_publications: int = 3
     api_version: str = "62.0"
 
@@ -95,7 +98,10 @@ class Extracted:
 
 @dataclass(frozen=True)
 class Org:
-    """The org that a landing belongs to, as `landing/org.json` keeps it for runs that do not call Salesforce."""
+    """The org that a landing belongs to, as `landing/org.json` keeps it for runs that do not call Salesforce.
+
+    `read_at`: the org's clock (ISO) when each object was last read, with or without anything new.
+    """
 
     org_id: str
     name: str
@@ -104,6 +110,7 @@ class Org:
     fiscal_year_start_month: int
     instance_url: str
     server_time: str
+    read_at: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -249,6 +256,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
     from dagster_project.landing import LandingLog
     from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.extract import extract_org
+    from dagster_project.salesforce.objects import mapped_source
 
     if request.credentials is None:
         raise SettingsError("no Salesforce login is set.", todo="See .env.example.")
@@ -265,6 +273,9 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             workdir=request.home.work,
             objects=objects,
             extra_fields=request.extra_fields,
+            mapped_fields={
+                name: tuple(columns.values()) for name, columns in mapped_source(request.mapped_fields).items()
+            },
             progress=on_event,
         )
     log.record_inventory(report.inventory, run_id=run_id)
@@ -277,6 +288,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         fiscal_year_start_month=org.fiscal_year_start_month or 1,
         instance_url=org.instance_url,
         server_time=report.server_time.isoformat(),
+        read_at={**_read_before(request.home, org.id), **_read_now(report)},
     )
     _write_text(
         request.home.landing / "org.json",
@@ -297,6 +309,23 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         missing += [f"{name}.{column}" for column in result.missing_fields]
     usage = report.api_usage
     return Extracted(report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None)
+
+
+def _read_before(home: Home, org_id: str) -> Mapping[str, str]:
+    """When each object was read by earlier runs on this org."""
+    try:
+        before = read_org(home)
+    except LeanfunnelError:
+        return {}  # none there, or not readable: it is written anew
+    return before.read_at if before.org_id == org_id else {}
+
+
+def _read_now(report: ExtractReport) -> dict[str, str]:
+    return {
+        name: report.server_time.isoformat()
+        for name, result in report.objects.items()
+        if result.state not in ("missing", "hidden")
+    }
 
 
 def read_org(home: Home) -> Org:
@@ -355,6 +384,9 @@ def make_plan(
         *(PACKAGE / name for name in _CODE),
         *(request.dbt_project / name for name in ("models", "macros", "dbt_project.yml")),
     )
+    if request.mapped_fields:
+        # staging keeps what it applied: another field under the same name asks for a start from nothing, as other models do
+        code += "".join(f" {name}={path}" for name, path in sorted(request.mapped_fields.items()))
     # by its date in the reporting zone only, unless as_of was asked for: a run later on the same day shows nothing new
     moment = as_of.isoformat() if request.as_of else as_of.astimezone(zone).date().isoformat()
     inputs = {
@@ -416,7 +448,7 @@ def prepare(request: Request, plan: Plan) -> None:
     """
     from dagster_project import contracts
     from dagster_project.landing import LandingLog
-    from dagster_project.salesforce.objects import catalogue
+    from dagster_project.salesforce.objects import catalogue, mapped_inventory, mapped_source
     from dagster_project.warehouse import control, landing_views, stage_map
     from dagster_project.warehouse.database import open_database
 
@@ -425,7 +457,15 @@ def prepare(request: Request, plan: Plan) -> None:
     stages = stage_map.read(request.home.stage_map)
     log = LandingLog(request.home.landing)
     states = {name: log.state(name) for name in log.objects()}
-    inventory = [(row.object, row.field, row.status) for row in log.inventory()]
+    landed_inventory = log.inventory()
+    inventory = [(row.object, row.field, row.status) for row in landed_inventory]
+    inventory += mapped_inventory(
+        request.mapped_fields,
+        [(row.object, row.field, row.status, row.salesforce_type) for row in landed_inventory],
+    )
+    buyer = [(stage.sales_process, stage.stage_name, stage.buyer_stage) for stage in stages if stage.buyer_stage]
+    has_buyer = any(stage.buyer_stage is not None for stage in stages)
+    inventory += [("stage_map", None, "present"), ("stage_map", "buyer_stage", "present" if has_buyer else "missing")]
     if home.conformed.exists() and not _same_ground(home, plan):
         # staging keeps what it applied by batch number: other tables, models or history ask for a start from nothing
         _remove_database(home.conformed)
@@ -435,6 +475,7 @@ def prepare(request: Request, plan: Plan) -> None:
             connection,
             catalogue(),
             {name: landing_views.LandedFiles(state.files, frozenset(state.columns)) for name, state in states.items()},
+            mapped_source(request.mapped_fields),
         )
         row = control.RunRow(
             run_id=plan.publication_id,
@@ -456,6 +497,9 @@ def prepare(request: Request, plan: Plan) -> None:
             [stage.row for stage in stages],
             contracts.definitions_table(definitions, inventory),
             inventory,
+            contracts.frozen_service_levels(request.home.state, definitions, row.as_of),
+            buyer,
+            [_landed_object(name, state, org) for name, state in sorted(states.items())],
         )
     _write_text(home.plan, json.dumps(asdict(plan), indent=2, default=lambda instant: instant.isoformat()))
 
@@ -624,6 +668,16 @@ def _same_ground(home: Home, plan: Plan) -> bool:
         return False
     known = {name: table for name, table in plan.landing_tables.items() if name in before.landing_tables}
     return before.code == plan.code and known == dict(before.landing_tables) and before.known_at <= plan.known_at
+
+
+def _landed_object(name: str, state: ObjectState, org: Org) -> tuple[Any, ...]:
+    """A row of `control.landed_object`. A batch that changes nothing is not landed, so the org's own note says when it was read."""
+    proof = state.facts.get("proof") or {}
+    read_at = datetime.fromisoformat(org.read_at.get(name, org.server_time)).astimezone(UTC).replace(tzinfo=None)
+    return (
+        name, state.batch_seq, state.facts.get("mode"), proof.get("stated"), proof.get("stated_after"),
+        proof.get("received"), read_at,
+    )  # fmt: skip
 
 
 def _remove_database(path: Path) -> None:

@@ -21,6 +21,7 @@ from dagster_project.errors import SettingsError, nearest
 from dagster_project.home import Home
 from dagster_project.pipeline import Request
 from dagster_project.salesforce import auth
+from dagster_project.salesforce.objects import MAPPED_FIELDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 """The checkout: `dbt/` and the shipped `expectations/` lie beside the package."""
@@ -49,6 +50,10 @@ class RunOptions(BaseModel):
     extra_fields: dict[str, list[str]] = Field(
         default_factory=dict, description="further fields by object, landed as they are: {Opportunity: [Region__c]}"
     )
+    mapped_fields: dict[str, str] = Field(
+        default_factory=dict,
+        description="which field of the org's own holds what a definition needs: {loss_reason: Opportunity.Loss_Reason__c}",
+    )
     keep_publications: int = Field(3, ge=1, le=100, description="how many publications are kept")
 
     @field_validator("reporting_timezone")
@@ -59,6 +64,20 @@ class RunOptions(BaseModel):
                 ZoneInfo(value)
             except (ZoneInfoNotFoundError, ValueError) as error:
                 raise ValueError(f"'{value}' is no IANA time zone; write for example Europe/Berlin") from error
+        return value
+
+    @field_validator("mapped_fields")
+    @classmethod
+    def _known_meaning(cls, value: dict[str, str]) -> dict[str, str]:
+        for meaning, path in value.items():
+            if meaning not in MAPPED_FIELDS:
+                raise ValueError(
+                    f"nothing needs '{meaning}'.{nearest(meaning, MAPPED_FIELDS)} Known: {', '.join(MAPPED_FIELDS)}"
+                )
+            wanted = MAPPED_FIELDS[meaning][0]
+            name, _, field = path.partition(".")
+            if name != wanted or not field.isidentifier():
+                raise ValueError(f"{meaning} is '{path}'; write {wanted} and a field's API name: {wanted}.My_Field__c")
         return value
 
 
@@ -124,6 +143,7 @@ class Settings(BaseModel):
             conversion_days=options.conversion_days,
             measurable_share=options.measurable_share,
             extra_fields={name: tuple(fields) for name, fields in options.extra_fields.items()},
+            mapped_fields=options.mapped_fields,
             keep_publications=options.keep_publications,
             api_version=self.login.api_version,
         )

@@ -7,7 +7,15 @@ from dagster import AssetExecutionContext, AssetsDefinition, AssetSpec, Material
 from dagster_project import pipeline
 from dagster_project.resources import WAREHOUSE_POOL, AsOf, LeanfunnelResource
 
-CONTROL_TABLES = ("run", "stage_map", "definition", "field_inventory")
+CONTROL_TABLES = (
+    "run",
+    "stage_map",
+    "buyer_stage",
+    "definition",
+    "field_inventory",
+    "landed_object",
+    "service_level",
+)
 
 
 def build_prepared() -> AssetsDefinition:

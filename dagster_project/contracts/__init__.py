@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dagster_project.contracts.gx_client import AuditProcess
     from dagster_project.contracts.loading import DefinitionsError, fingerprint, load_definitions, write_observe_copy
     from dagster_project.contracts.report import AuditReport, DefinitionResult, Sample
+    from dagster_project.contracts.service_levels import frozen_service_levels
     from dagster_project.contracts.tables import definitions_table, describe
 
 _HOME = {
@@ -28,6 +29,7 @@ _HOME = {
     "definitions_table": "tables",
     "describe": "tables",
     "fingerprint": "loading",
+    "frozen_service_levels": "service_levels",
     "load_definitions": "loading",
     "write_observe_copy": "loading",
 }
@@ -43,6 +45,7 @@ __all__ = [
     "definitions_table",
     "describe",
     "fingerprint",
+    "frozen_service_levels",
     "load_definitions",
     "write_observe_copy",
 ]

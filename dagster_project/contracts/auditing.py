@@ -22,6 +22,7 @@ from dagster_project.contracts.entities import SCHEMA, Entity
 from dagster_project.contracts.gx_client import AuditProcess
 from dagster_project.contracts.ledger import Ledger
 from dagster_project.contracts.report import AuditReport, DefinitionResult, Sample
+from dagster_project.contracts.service_levels import freeze
 from dagster_project.contracts.verdicts import Counts, gx_checks, write_verdicts
 from dagster_project.errors import ContractError
 from dagster_project.warehouse.database import open_database
@@ -84,6 +85,8 @@ def audit(
         ledger = Ledger(connection, state, instant)
         recorded = record and ledger.is_newest and bool(definitions)
         opened, resolved = ledger.record(definitions, run_id) if recorded else (0, 0)
+        if recorded:
+            freeze(connection, state, [d for d in definitions if states[d.id][0] == "measured"], instant)
         ledger.write()
         seconds["ledger"] = time.monotonic() - started
     return AuditReport(instant, run_id, tuple(results), recorded, opened, resolved, seconds)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from dagster_project.contracts.definition import Definition, Expectation, When
-from dagster_project.contracts.entities import ENTITIES
+from dagster_project.contracts.definition import Definition, EntityName, Expectation, When
+from dagster_project.contracts.entities import ENTITIES, MAPPED
 from dagster_project.contracts.expectation_catalogue import OFFERED, SAID_ELSEWHERE
 from dagster_project.errors import nearest
 
@@ -38,6 +38,12 @@ def findings(definition: Definition) -> Iterator[Finding]:
         yield from _expectation(expectation, definition, columns, ("expectations", index))
     yield from _steps(definition, columns)
     yield from _measurable(definition, columns)
+    for index, need in enumerate(definition.needs):
+        for alternative in need.split(" or "):
+            name, _, field = alternative.strip().partition(".")
+            if name == "mapped" and field not in MAPPED:
+                todo = nearest(field, MAPPED).strip() or f"Known: {', '.join(f'mapped.{one}' for one in MAPPED)}."
+                yield Finding(("needs", index), f"no field can be mapped to '{field}'.", todo)
     if definition.sales_processes != "all":
         if not definition.sales_processes:
             yield Finding(
@@ -238,8 +244,4 @@ def _measurable(definition: Definition, columns: dict[str, str]) -> Iterator[Fin
         yield Finding(path, f"{share} is no share.", "Write a number from 0 to 1, or measurable_share.")
 
 
-assert set(ENTITIES) == {
-    "opportunity",
-    "stage_visit",
-    "opportunity_load",
-}  # the model's Literal repeats them for editors
+assert set(ENTITIES) == set(get_args(EntityName))  # the model's Literal repeats them for editors

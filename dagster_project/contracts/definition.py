@@ -21,6 +21,9 @@ Missing = Literal["breach", "unknown", "not_applicable"]
 Kind = Literal["integrity", "stage_entry", "duty", "signal", "load"]
 Mode = Literal["observe", "enforce"]
 Step = Literal["prospect", "qualified", "solution", "proposal", "commit", "won"]
+EntityName = Literal[
+    "opportunity", "stage_visit", "opportunity_load", "activity", "loss_reasons", "stage", "landed_object", "currency"
+]
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 Word = Field(min_length=1)
 
@@ -123,7 +126,7 @@ class Definition(_Strict):
     name: StrictStr = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: StrictStr = Word
     version: StrictInt = Field(ge=1)
-    entity: Literal["opportunity", "stage_visit", "opportunity_load"]
+    entity: EntityName
     sales_processes: Literal["all"] | list[StrictStr]
     when: list[When] = []
     expectations: list[Expectation] = Field(min_length=1)
@@ -217,6 +220,11 @@ class Definition(_Strict):
 
         def lack(need: str) -> str | None:
             obj, _, field = need.partition(".")
+            if obj == "mapped":
+                state = status.get((obj, field), "not mapped")
+                if state == "not mapped":
+                    return f"no field is mapped to {field} (mapped_fields in leanfunnel.yml)"
+                return None if state == "present" else f"{state} (mapped to {field})"
             if obj not in objects or status.get((obj, None), "present") != "present":
                 return f"{obj} is {status.get((obj, None), 'not landed')}"
             state = status.get((obj, field), "not landed") if field else "present"
@@ -233,5 +241,5 @@ class Definition(_Strict):
 class DefinitionFile(_Strict):
     """A whole file: the entity and its definitions. The source of the JSON Schema for editors."""
 
-    entity: Literal["opportunity", "stage_visit", "opportunity_load"]
+    entity: EntityName
     definitions: list[Definition] = Field(min_length=1)

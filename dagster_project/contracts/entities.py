@@ -10,6 +10,8 @@ from dataclasses import dataclass
 SCHEMA = "intermediate"
 STEP_RANKS = {"prospect": 1, "qualified": 2, "solution": 3, "proposal": 4, "commit": 5, "won": 6}
 """The canonical steps that a deal can enter with evidence, in order. A lost deal has no rank."""
+MAPPED = ("skip_reason", "return_reason", "loss_reason", "close_date_reviewed_on")
+"""What an org keeps in a field of its own, if at all: `needs: [mapped.loss_reason]`."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,11 @@ ENTITIES = {
             "opportunity",
             _columns(
                 text="record_id row_key record_name record_url owner_id owner_name sales_process stage_name step currency_code "
-                "last_history_stage_name stage_state flag_state",
-                number="stage_order step_rank amount amount_corporate contact_role_count days_open days_since_customer_response",
-                boolean="is_open is_won is_lost is_stage_mapped",
-                date="close_on as_of_on",
+                "last_history_stage_name stage_state flag_state account_id opportunity_type loss_reason",
+                number="stage_order step_rank amount amount_corporate contact_role_count days_open days_since_customer_response "
+                "close_date_pushes pushes_since_review days_in_stage service_level_days open_deals_alike",
+                boolean="is_open is_won is_lost is_stage_mapped is_owner_active",
+                date="close_on as_of_on close_date_reviewed_on",
                 timestamp="as_of created_at last_modified_at first_history_at latest_timestamp_at last_customer_response_at "
                 "meeting_held_at",
             ),
@@ -52,11 +55,45 @@ ENTITIES = {
         Entity(
             "stage_visit",
             _columns(
-                text="record_id row_key record_name record_url owner_id owner_name sales_process stage_name",
+                text="record_id row_key record_name record_url owner_id owner_name sales_process stage_name entered_by "
+                "skip_reason return_reason",
+                number="stages_skipped",
                 boolean="is_mapped",
                 timestamp="entered_at",
             ),
         ),
         Entity("opportunity_load", _columns(text="record_id row_key", number="copies")),
+        Entity(
+            "activity",
+            _columns(
+                text="record_id row_key record_url activity_kind owner_id owner_name direction",
+                boolean="is_linked is_internal",
+                timestamp="completed_at as_of",
+            ),
+        ),
+        Entity(
+            "loss_reasons",
+            _columns(text="record_id row_key", number="deals_with_reason deals_with_other share_of_other"),
+        ),
+        Entity(
+            "stage",
+            _columns(
+                text="record_id row_key sales_process stage_name step buyer_stage",
+                number="step_rank",
+                boolean="is_closed is_active",
+            ),
+        ),
+        Entity(
+            "landed_object",
+            _columns(
+                text="record_id row_key object mode",
+                number="counted received rows_off_count rows_standing rows_gone share_gone hours_behind",
+                timestamp="read_at",
+            ),
+        ),
+        Entity(
+            "currency",
+            _columns(text="record_id row_key currency_code", number="deals deals_without_rate", boolean="is_corporate"),
+        ),
     )
 }

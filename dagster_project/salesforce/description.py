@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,12 +75,17 @@ def parse(body: Mapping[str, Any]) -> ObjectDescription:
 
 
 def readable_fields(
-    spec: ObjectSpec, description: ObjectDescription, extra: Sequence[str] = (), addresses: Addresses | None = None
+    spec: ObjectSpec,
+    description: ObjectDescription,
+    extra: Sequence[str] = (),
+    mapped: Collection[str] = (),
+    addresses: Addresses | None = None,
 ) -> tuple[list[str], list[InventoryRow]]:
     """The fields to read, in the catalogue's order, and the inventory of all that are wanted. Addresses land as
     `addresses` says, not at all without it.
 
-    Raises SettingsError for an extra field that the org has not, with the nearest name, or that cannot be landed.
+    Raises SettingsError for an extra field that the org has not, with the nearest name, or that cannot be landed. One of
+    `mapped` that the org has not is left out and noted: the definitions that need it then say so.
     """
     names, rows = [], []
 
@@ -97,11 +102,14 @@ def readable_fields(
             take(found)
         else:
             rows.append(InventoryRow(spec.name, field.name, "missing" if field.optional else "hidden"))
-    for name in dict.fromkeys(extra):
+    for name in dict.fromkeys((*extra, *mapped)):
         if name in spec.by_name:
             continue
         found = description.fields.get(name)
         where = f"{'extra_fields' if spec.name in OBJECTS else 'extra_objects'}, {spec.name}"
+        if name in mapped and (found is None or logical_type(found.type) is None):
+            rows.append(InventoryRow(spec.name, name, "missing"))
+            continue
         if found is None:
             raise SettingsError(
                 f"the org shows no field '{name}'.{nearest(name, description.fields)}",

@@ -131,6 +131,7 @@ class _Run:
     high: datetime
     landed: Callable[[str], LandedBefore]
     extra_fields: Mapping[str, Sequence[str]]
+    mapped_fields: Mapping[str, Sequence[str]]
     addresses: Addresses
     progress: Progress
     folder: Path
@@ -158,6 +159,7 @@ def extract_org(
     workdir: Path,
     objects: Sequence[str] | None = None,
     extra_fields: Mapping[str, Sequence[str]] | None = None,
+    mapped_fields: Mapping[str, Sequence[str]] | None = None,
     addresses: Addresses | None = None,
     progress: Progress = _silent,
 ) -> ExtractReport:
@@ -183,7 +185,8 @@ def extract_org(
     with _work_folder(workdir) as folder:
         org = client.organization()
         _check_custom(client, [name for name in wanted if _is_custom(name)])
-        run = _Run(client, org, client.server_time, landed, extra, addresses or Addresses("none"), progress, folder)
+        high, guarded = client.server_time, addresses or Addresses("none")
+        run = _Run(client, org, high, landed, extra, mapped_fields or {}, guarded, progress, folder)
         results: dict[str, ObjectResult] = {}
         inventory: dict[str, list[InventoryRow]] = {}
         pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="extract")
@@ -282,7 +285,9 @@ def _fetch(run: _Run, spec: ObjectSpec) -> _Fetched:
         ]
         run.progress(spec.name, absent)
         return _Fetched(ObjectResult(spec.name, absent), inventory, None, folder)
-    fields, inventory = readable_fields(spec, description, run.extra_fields.get(spec.name, ()), run.addresses)
+    fields, inventory = readable_fields(
+        spec, description, run.extra_fields.get(spec.name, ()), run.mapped_fields.get(spec.name, ()), run.addresses
+    )
     inventory.insert(0, InventoryRow(spec.name, None, "present"))
     missing = tuple(str(row.field) for row in inventory if row.field and row.status not in ("present", LEFT_OUT))
     state = run.landed(spec.name)

@@ -6,7 +6,7 @@ e-mail addresses as `guards` lands them. Further fields and objects come by sett
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -92,6 +92,14 @@ _NOTATION = {
     f"{_STAMPS}",
 }
 
+MAPPED_FIELDS: Mapping[str, tuple[str, str, str]] = {
+    "skip_reason": ("Opportunity", "text", "why a stage was skipped"),
+    "return_reason": ("Opportunity", "text", "why a deal went back to an earlier stage, or was reopened"),
+    "loss_reason": ("Opportunity", "text", "why a deal was lost"),
+    "close_date_reviewed_on": ("Opportunity", "date", "when the manager last reviewed the close date"),
+}
+"""Meanings that every org keeps in a field of its own, if at all: name -> (object, logical type, what it says)."""
+
 _LOGICAL = {
     "id": "id",
     "reference": "id",
@@ -165,9 +173,53 @@ def custom_object(name: str) -> ObjectSpec:
 
 
 def catalogue(extra: Mapping[str, Mapping[str, str]] | None = None) -> dict[str, dict[str, str]]:
-    """{object: {field: logical type}}, with `extra` fields (object -> field -> logical type) at the end of each."""
+    """{object: {field: logical type}}, with `extra` fields (object -> field -> logical type) at the end of each.
+
+    Mapped fields stand among them under the name of their meaning: `mapped_loss_reason`.
+    """
     extra = extra or {}
     return {
-        name: {**{field.name: field.logical for field in spec.fields}, **extra.get(name, {})}
+        name: {
+            **{field.name: field.logical for field in spec.fields},
+            **{mapped_column(m): kind for m, (of, kind, _) in MAPPED_FIELDS.items() if of == name},
+            **extra.get(name, {}),
+        }
         for name, spec in OBJECTS.items()
     }
+
+
+def mapped_column(meaning: str) -> str:
+    """The landing column of a mapped field."""
+    return f"mapped_{meaning}"
+
+
+def mapped_source(mapped: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """{object: {landing column: the org's field}} of `mapped` (meaning -> Object.Field)."""
+    found: dict[str, dict[str, str]] = {}
+    for meaning, path in mapped.items():
+        name, _, field = path.partition(".")
+        found.setdefault(name, {})[mapped_column(meaning)] = field
+    return found
+
+
+def mapped_inventory(
+    mapped: Mapping[str, str], inventory: Iterable[tuple[str, str | None, str, str | None]]
+) -> list[tuple[str, str, str]]:
+    """Inventory rows ('mapped', meaning, status) of every meaning, from rows (object, field, status, Salesforce type).
+
+    Status: present, not mapped, or what is wrong with the field, as `Opportunity.Loss__c is missing`.
+    """
+    known = {(name, field): (status, kind) for name, field, status, kind in inventory}
+    fits = {"text": {"text"}, "date": {"date", "datetime"}}
+    rows = []
+    for meaning, (_, wanted, _) in MAPPED_FIELDS.items():
+        status = "not mapped"
+        if meaning in mapped:
+            name, _, field = mapped[meaning].partition(".")
+            status, kind = known.get((name, field), ("not landed", None))
+            if status == "present" and kind is not None and logical_type(kind) not in fits[wanted]:
+                status = f"a {kind}, not a {wanted}"
+            if status != "present":
+                status = f"{mapped[meaning]} is {status}"
+        rows.append(("mapped", meaning, status))
+    return rows

@@ -30,6 +30,13 @@ CREATE OR REPLACE TABLE control.definition (
     why VARCHAR, fix VARCHAR, agreed_by VARCHAR, agreed_on DATE, is_configured BOOLEAN
 );
 CREATE OR REPLACE TABLE control.field_inventory (object VARCHAR, field VARCHAR, status VARCHAR);
+CREATE OR REPLACE TABLE control.buyer_stage (sales_process VARCHAR, stage_name VARCHAR, buyer_stage VARCHAR);
+CREATE OR REPLACE TABLE control.landed_object (
+    object VARCHAR, batch_seq BIGINT, mode VARCHAR, counted BIGINT, counted_after BIGINT, received BIGINT, read_at TIMESTAMP
+);
+CREATE OR REPLACE TABLE control.service_level (
+    sales_process VARCHAR, stage_name VARCHAR, service_level_days DOUBLE, n_closed BIGINT, frozen_at TIMESTAMP
+);
 CREATE TABLE IF NOT EXISTS audit.verdict (
     definition_id VARCHAR, definition_version INTEGER, rule_number INTEGER, kind VARCHAR, mode VARCHAR, entity VARCHAR,
     row_key VARCHAR, record_id VARCHAR, status VARCHAR, observed_value VARCHAR, cause VARCHAR
@@ -75,6 +82,9 @@ def write_control(
     stage_map: Iterable[Sequence[Any]],
     definitions: Iterable[Mapping[str, Any]],
     inventory: Iterable[tuple[str, str | None, str]],
+    service_levels: Iterable[Sequence[Any]] = (),
+    buyer_stages: Iterable[Sequence[Any]] = (),
+    landed_objects: Iterable[Sequence[Any]] = (),
 ) -> None:
     """Replace the control tables and see to it that the audit tables exist, in one transaction."""
     connection.execute("BEGIN")
@@ -85,6 +95,9 @@ def write_control(
         rows = [tuple(row.get(column) for column in DEFINITION_COLUMNS) for row in definitions]
         _insert(connection, "control.definition", rows, len(DEFINITION_COLUMNS))
         _insert(connection, "control.field_inventory", list(inventory), 3)
+        _insert(connection, "control.service_level", list(service_levels), 5)
+        _insert(connection, "control.buyer_stage", list(buyer_stages), 3)
+        _insert(connection, "control.landed_object", list(landed_objects), 7)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -41,16 +41,21 @@ def create_landing_views(
     connection: duckdb.DuckDBPyConnection,
     catalogue: Mapping[str, Mapping[str, str]],
     landed: Mapping[str, LandedFiles],
+    mapped: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """(Re)create `landing.<object>` for every object of `catalogue` ({object: {field: logical type}}).
 
-    Grain: one row per version of a record that was ever landed.
+    Grain: one row per version of a record that was ever landed. `mapped` ({object: {column: landed field}}): columns that
+    are landed under another name.
     """
     connection.execute("CREATE SCHEMA IF NOT EXISTS landing")
     for name, fields in catalogue.items():
         source = landed.get(name, LandedFiles())
         columns = {**fields, "_batch_seq": "int", "_extracted_at": "datetime", "_operation": "text"}
-        selected = ",\n    ".join(_column(column, kind, source) for column, kind in columns.items())
+        named = (mapped or {}).get(name, {})
+        selected = ",\n    ".join(
+            _column(column, kind, source, named.get(column, column)) for column, kind in columns.items()
+        )
         if source.files:
             files = ", ".join(_literal(path) for path in source.files)
             origin = f"FROM read_parquet([{files}], union_by_name = true)"
@@ -61,13 +66,17 @@ def create_landing_views(
         )
 
 
-def _column(name: str, kind: str, source: LandedFiles) -> str:
-    target, quoted = _TYPES[kind], _identifier(name)
-    if not source.files or name not in source.columns:
+def _column(name: str, kind: str, source: LandedFiles, landed: str) -> str:
+    target, quoted, origin = _TYPES[kind], _identifier(name), _identifier(landed)
+    if not source.files or landed not in source.columns:
         return f"CAST(NULL AS {target}) AS {quoted}"
     if kind == "datetime":
-        return f"CAST({quoted} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS {quoted}"
-    return f"CAST({quoted} AS {target}) AS {quoted}"
+        return f"CAST({origin} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS {quoted}"
+    if kind == "date" and landed != name:
+        # the org's own field may be a date or an instant, whose day is that of UTC whatever zone the session has
+        day = f"CAST(CAST({origin} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS DATE)"
+        return f"CASE typeof({origin}) WHEN 'DATE' THEN CAST({origin} AS DATE) ELSE {day} END AS {quoted}"
+    return f"CAST({origin} AS {target}) AS {quoted}"
 
 
 def _identifier(name: str) -> str:

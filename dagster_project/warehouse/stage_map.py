@@ -29,6 +29,7 @@ LOCATIONS = {
 """Where in the value stream a step stands, for the search for the constraint."""
 
 _COLUMNS = ("sales_process", "stage_name", "stage_order", "step", "location", "is_closed", "is_won", "is_active")
+_BUYER = "buyer_stage"
 
 # Later steps first: "Negotiation/Review" is no review of a proposal. Words as Salesforce's default stages and common orgs use.
 _WORDS = (
@@ -43,7 +44,11 @@ _WORDS = (
 
 @dataclass(frozen=True)
 class MappedStage:
-    """One row of the stage map. `stage_name` is the ApiName; order counts from 1 inside the process."""
+    """One row of the stage map. `stage_name` is the ApiName; order counts from 1 inside the process.
+
+    `buyer_stage`: what the buyer does meanwhile, in the org's own words; None where the map has no such column, which is
+    optional, and empty where it says nothing.
+    """
 
     sales_process: str
     stage_name: str
@@ -53,6 +58,7 @@ class MappedStage:
     is_closed: bool
     is_won: bool
     is_active: bool
+    buyer_stage: str | None = None
 
     @property
     def row(self) -> tuple[str, str, int, str, int | None, str, bool, bool, bool]:
@@ -156,16 +162,19 @@ def read(path: Path) -> list[MappedStage]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError("cannot be read as UTF-8 text.", where=str(path)) from error
     rows = list(csv.reader(io.StringIO(text)))
-    if not rows or tuple(cell.strip() for cell in rows[0]) != _COLUMNS:
+    header = tuple(cell.strip() for cell in rows[0]) if rows else ()
+    if header not in (_COLUMNS, (*_COLUMNS, _BUYER)):
         raise SettingsError(
-            "the header is not the stage map's.", where=f"{path}, line 1", todo=f"Write: {','.join(_COLUMNS)}"
+            "the header is not the stage map's.",
+            where=f"{path}, line 1",
+            todo=f"Write: {','.join(_COLUMNS)} (and, if you like, {_BUYER} behind them)",
         )
     stages: list[MappedStage] = []
     taken: dict[tuple[str, object], int] = {}
     for line, row in enumerate(rows[1:], start=2):
         if not any(cell.strip() for cell in row):
             continue
-        stage = _parse(row, f"{path}, line {line}")
+        stage = _parse(row, header, f"{path}, line {line}")
         for key, what in (
             ((stage.sales_process, stage.stage_name), f"stage '{stage.stage_name}'"),
             ((stage.sales_process, stage.stage_order), f"stage_order {stage.stage_order}"),
@@ -182,12 +191,13 @@ def read(path: Path) -> list[MappedStage]:
     return stages
 
 
-def _parse(row: Sequence[str], where: str) -> MappedStage:
-    if len(row) != len(_COLUMNS):
+def _parse(row: Sequence[str], header: Sequence[str], where: str) -> MappedStage:
+    if len(row) != len(header):
         raise SettingsError(
-            f"has {len(row)} cells, not {len(_COLUMNS)}.", where=where, todo=f"Columns: {','.join(_COLUMNS)}"
+            f"has {len(row)} cells, not {len(header)}.", where=where, todo=f"Columns: {','.join(header)}"
         )
     process, name, order, step, location, *flags = (cell.strip() for cell in row)
+    buyer = flags.pop() if _BUYER in header else None
     if not process or not name:
         raise SettingsError("sales_process and stage_name must not be empty.", where=where)
     if not order.isdigit() or int(order) < 1:
@@ -209,4 +219,4 @@ def _parse(row: Sequence[str], where: str) -> MappedStage:
         raise SettingsError(
             f"step '{step}' does not fit is_closed={closed}, is_won={won}.", where=where, todo="Mend one of them."
         )
-    return MappedStage(process, name, int(order), step, location, closed, won, active)
+    return MappedStage(process, name, int(order), step, location, closed, won, active, buyer)

@@ -91,3 +91,33 @@ def test_the_shipped_definitions_hold_until_the_home_has_its_own(tmp_path: Path)
     assert load(tmp_path, CLIENT).definitions == settings.REPOSITORY / "expectations"
     (tmp_path / "home" / "expectations").mkdir(parents=True)
     assert load(tmp_path, CLIENT).definitions == tmp_path / "home" / "expectations"
+
+
+def test_mapped_fields_are_asked_for_beside_the_extra_ones(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "leanfunnel.yml").write_text(
+        "extra_fields: {Opportunity: [Region__c, Loss__c], Account: [Tier__c]}\n"
+        "mapped_fields: {loss_reason: Opportunity.Loss__c, skip_reason: Opportunity.Skip__c}\n"
+    )
+    request = load(tmp_path, CLIENT).request()
+    assert request.extra_fields == {"Opportunity": ("Region__c", "Loss__c"), "Account": ("Tier__c",)}
+    assert request.mapped_fields == {"loss_reason": "Opportunity.Loss__c", "skip_reason": "Opportunity.Skip__c"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("mapped_fields: {los_reason: Opportunity.Loss__c}", "Did you mean 'loss_reason'"),
+        ("mapped_fields: {loss_reason: Loss__c}", "write Opportunity and a field's API name"),
+        ("mapped_fields: {loss_reason: Account.Loss__c}", "write Opportunity and a field's API name"),
+        ("mapped_fields: {loss_reason: Opportunity.}", "write Opportunity and a field's API name"),
+        ("mapped_fields: [loss_reason]", "mapped_fields"),
+    ],
+)
+def test_a_mapping_that_cannot_hold_is_told(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "leanfunnel.yml").write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, CLIENT)
+    assert told in str(caught.value)
+    assert "leanfunnel.yml" in str(caught.value)

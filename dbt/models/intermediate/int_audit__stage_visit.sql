@@ -1,3 +1,11 @@
+with visits as (
+    select
+        *,
+        lag(exit_kind) over (partition by opportunity_id order by visit_seq) as previous_exit_kind,
+        lag(is_mapped) over (partition by opportunity_id order by visit_seq) as is_previous_mapped
+    from {{ ref('int_stage_visits') }}
+)
+
 select
     visits.visit_id as row_key,
     visits.opportunity_id as record_id,
@@ -8,7 +16,19 @@ select
     visits.sales_process,
     visits.stage_name,
     visits.is_mapped,
-    visits.entered_at
-from {{ ref('int_stage_visits') }} as visits
+    visits.entered_at,
+    -- from or to a stage without a place in the order nobody can say whether one was passed over, or whether it went back
+    case
+        when visits.visit_seq = 1 then 'first'
+        when visits.previous_exit_kind = 'reopened' then 'reopened'
+        when visits.is_mapped and visits.is_previous_mapped then visits.previous_exit_kind
+    end as entered_by,
+    case
+        when visits.visit_seq = 1 or (visits.is_mapped and visits.is_previous_mapped) then visits.stages_skipped
+    end as stages_skipped,
+    records.skip_reason,
+    records.return_reason
+from visits
 inner join {{ ref('int_opportunities') }} as opportunities on visits.opportunity_id = opportunities.opportunity_id
+inner join {{ ref('stg_salesforce__opportunity') }} as records on visits.opportunity_id = records.opportunity_id
 where not opportunities.is_deleted

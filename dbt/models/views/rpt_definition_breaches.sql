@@ -12,9 +12,9 @@ select
     verdicts.status,
     verdicts.cause,
     deals.opportunity_name as record_name,
-    deals.record_url,
-    deals.owner_id,
-    deals.owner_name,
+    coalesce(deals.record_url, run.record_url_base || '/' || verdicts.record_id) as record_url,
+    coalesce(deals.owner_id, activities.owner_id) as owner_id,
+    coalesce(deals.owner_name, activity_owners.owner_name) as owner_name,
     deals.sales_process,
     deals.stage_name,
     deals.amount,
@@ -34,5 +34,8 @@ from {{ ref('fct_definition_verdicts') }} as verdicts
 cross join {{ ref('dim_run') }} as run
 inner join {{ ref('dim_definition') }} as definitions on verdicts.definition_id = definitions.definition_id
 left join {{ ref('fct_opportunities') }} as deals on verdicts.record_id = deals.opportunity_id
+left join {{ ref('fct_activities') }} as activities
+    on verdicts.entity = 'activity' and verdicts.record_id = activities.activity_id
+left join {{ ref('dim_owner') }} as activity_owners on activities.owner_id = activity_owners.owner_id
 left join {{ ref('fct_stage_visits') }} as visits
     on verdicts.entity = 'stage_visit' and verdicts.row_key = visits.visit_id and visits.basis = 'reported'

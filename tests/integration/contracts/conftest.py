@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from dagster_project.contracts import load_definitions
-from dagster_project.contracts.entities import ENTITIES
+from dagster_project.contracts.entities import ENTITIES, MAPPED
 from dagster_project.warehouse.control import RunRow, write_control
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,6 +23,10 @@ _NARROWER = {"amount": "DECIMAL(18, 2)", "step_rank": "INTEGER", "stage_order": 
 _INVENTORY = [
     ("Opportunity", None, "present"), ("Opportunity", "Amount", "present"), ("OpportunityHistory", None, "present"),
     ("OpportunityContactRole", None, "present"), ("Event", None, "present"), ("EmailMessage", None, "present"),
+    ("Opportunity", "AccountId", "present"), ("Opportunity", "Type", "present"), ("Opportunity", "CurrencyIsoCode", "present"),
+    ("User", None, "present"), ("User", "IsActive", "present"), ("CurrencyType", None, "present"),
+    ("stage_map", None, "present"), ("stage_map", "buyer_stage", "present"),
+    *(("mapped", meaning, "present") for meaning in MAPPED),
 ]  # fmt: skip
 
 
@@ -38,6 +42,8 @@ def opportunity(key: str, **changed: Any) -> dict[str, Any]:
         "first_history_at": AS_OF - 60 * days, "latest_timestamp_at": AS_OF - days, "last_history_stage_name": "Proposal",
         "stage_state": "open", "flag_state": "open", "contact_role_count": 1, "days_open": 60,
         "last_customer_response_at": AS_OF - 5 * days, "days_since_customer_response": 5, "meeting_held_at": AS_OF - 20 * days,
+        "account_id": "001", "opportunity_type": "New", "is_owner_active": True, "close_date_pushes": 2,
+        "pushes_since_review": 2, "days_in_stage": 30, "service_level_days": 30, "open_deals_alike": 1,
         **changed,
     }  # fmt: skip
 
@@ -49,6 +55,8 @@ def visit(key: str, record: str, **changed: Any) -> dict[str, Any]:
         "sales_process": "New_Business",
         "stage_name": "Proposal",
         "is_mapped": True,
+        "entered_by": "advanced",
+        "stages_skipped": 0,
     }
     return {**row, "record_name": record, "record_url": f"https://org.example/{record}", "entered_at": AS_OF, **changed}
 
@@ -57,12 +65,23 @@ def load_row(key: str, record: str | None) -> dict[str, Any]:
     return {"row_key": key, "record_id": record, "copies": 1}
 
 
+def activity(key: str, **changed: Any) -> dict[str, Any]:
+    """A call that was made and says all that it owes, but for what is changed."""
+    return {
+        "record_id": key, "row_key": key, "record_url": f"https://org.example/{key}", "activity_kind": "task", "owner_id": "005",
+        "owner_name": "Ann", "is_linked": True, "is_internal": False, "completed_at": AS_OF, "direction": "outbound",
+        "as_of": AS_OF, **changed,
+    }  # fmt: skip
+
+
 def build(
     path: Path,
     *,
     opportunities: Sequence[dict[str, Any]] = (),
     visits: Sequence[dict[str, Any]] = (),
     loads: Sequence[dict[str, Any]] = (),
+    others: Mapping[str, Sequence[dict[str, Any]]] | None = None,
+    levels: Sequence[tuple[Any, ...]] = (),
     as_of: datetime = AS_OF,
     inventory: Sequence[tuple[str, str | None, str]] = _INVENTORY,
 ) -> Path:
@@ -70,8 +89,15 @@ def build(
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE SCHEMA IF NOT EXISTS intermediate")
         write_control(connection, run, [], [], inventory)
-        for name, rows in (("opportunity", opportunities), ("stage_visit", visits), ("opportunity_load", loads)):
-            columns = ENTITIES[name].columns
+        connection.execute(
+            "CREATE OR REPLACE TABLE intermediate.int_stage_service_levels (sales_process VARCHAR, stage_name VARCHAR, "
+            "service_level_days DOUBLE, n_closed BIGINT, frozen_at TIMESTAMP)"
+        )
+        for level in levels:
+            connection.execute("INSERT INTO intermediate.int_stage_service_levels VALUES (?, ?, ?, ?, ?)", level)
+        given = {"opportunity": opportunities, "stage_visit": visits, "opportunity_load": loads, **(others or {})}
+        for name, entity in ENTITIES.items():
+            rows, columns = given.get(name, ()), entity.columns
             shape = ", ".join(f"{column} {_NARROWER.get(column, _TYPES[type_])}" for column, type_ in columns.items())
             connection.execute(f"CREATE OR REPLACE TABLE {ENTITIES[name].relation} ({shape})")
             if rows:
@@ -129,6 +155,6 @@ def make() -> Any:
 
     class Make:
         AS_OF, TODAY = AS_OF, date(2026, 7, 1)
-        deal, visit, load, query = (staticmethod(f) for f in (opportunity, visit, load_row, query))
+        deal, visit, load, query, activity = (staticmethod(f) for f in (opportunity, visit, load_row, query, activity))
 
     return Make

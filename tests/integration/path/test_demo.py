@@ -5,13 +5,40 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import shutil
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 RULES = [str(number) for number in range(2, 11)]
+CLOSED = ("Closed Won", "Closed Lost")
+NOT_MAPPED = ["R11", "R12", "R13", "R14", "R23", "R24"]
+
+
+@pytest.fixture(scope="module")
+def records() -> dict[str, list[dict]]:
+    """The demo org's records, for rules that nothing was planted for: what they find follows from the company itself."""
+    from salesforce_simulator.demo import generate
+
+    return {name: table.to_pylist() for name, table in generate(11, 1200).tables.items()}
+
+
+def _open(records: dict[str, list[dict]]) -> list[dict]:
+    return [deal for deal in records["Opportunity"] if not deal["IsDeleted"] and deal["StageName"] not in CLOSED]
+
+
+def _found(demo, rule: int, status: str = "breached") -> set[str]:
+    return {
+        row[0]
+        for row in demo.query(
+            f"SELECT record_id FROM rpt_definition_breaches WHERE rule_number = {rule} AND status = '{status}'"
+        )
+    }
 
 
 def _ledger(bench) -> list[tuple]:
@@ -34,17 +61,64 @@ def test_every_planted_breach_is_found_and_no_near_miss_is_flagged(demo, rule: s
     assert not found & set(demo.truth["near_misses"].get(rule, []))
 
 
+def test_open_deals_of_who_has_left_and_deals_alike_are_found(demo, records) -> None:
+    left = {user["Id"] for user in records["User"] if not user["IsActive"]}
+    alike = Counter((deal["AccountId"], deal["Type"]) for deal in _open(records))
+    orphaned = {deal["Id"] for deal in _open(records) if deal["OwnerId"] in left}
+    twice = {deal["Id"] for deal in _open(records) if alike[deal["AccountId"], deal["Type"]] > 1}
+    assert orphaned
+    assert twice
+    assert _found(demo, 16) == orphaned
+    assert _found(demo, 19) == twice
+    assert _found(demo, 20) == set(), "every activity of the company names a person or a deal"
+    # every currency has its rates; every object was read just now, wholly, and nothing is gone from it
+    assert demo.query("SELECT definition_id, raw, breached, unknown FROM rpt_definition_scorecard WHERE rule_number IN (21, 22, 25) ORDER BY 1") == [
+        ("R21", 2, 0, 0), ("R22", 13, 0, 0), ("R25", 13, 0, 0),
+    ]  # fmt: skip
+
+
+def test_age_beyond_the_service_level_is_shown_and_is_no_breach(demo, records) -> None:
+    now = datetime(2026, 7, 1, tzinfo=UTC)
+    process = {kind["Id"]: kind["DeveloperName"] for kind in records["RecordType"]}
+    deals = {deal["Id"]: deal for deal in records["Opportunity"]}
+    changes = defaultdict(list)
+    for row in records["OpportunityHistory"]:
+        changes[row["OpportunityId"]].append((row["CreatedDate"], row["Id"], row["StageName"]))
+    stays, entered = defaultdict(list), {}
+    for key, rows in changes.items():
+        ordered = sorted(rows)
+        visits = [ordered[0]] + [b for a, b in itertools.pairwise(ordered) if a[2] != b[2]]
+        for (start, _, stage), (end, _, _) in itertools.pairwise(visits):
+            stays[process[deals[key]["RecordTypeId"]], stage].append((end - start) / timedelta(days=1))
+        entered[key] = visits[-1]
+    levels = {key: float(np.quantile(days, 0.85)) for key, days in stays.items() if len(days) >= 20}
+    old, unknown = set(), set()
+    for deal in _open(records):
+        since, _, stage = entered[deal["Id"]]
+        level = levels.get((process[deal["RecordTypeId"]], deal["StageName"]))
+        if stage != deal["StageName"] or level is None:
+            unknown.add(deal["Id"])
+        elif (now - since) / timedelta(days=1) > level:
+            old.add(deal["Id"])
+    assert old
+    assert _found(demo, 15, "signalled") == old
+    assert _found(demo, 15, "unknown") == unknown
+    assert demo.query("SELECT breached FROM rpt_definition_scorecard WHERE rule_number = 15") == [(0,)]
+
+
 def test_each_definition_accounts_for_every_row(demo) -> None:
     rows = demo.query(
         "SELECT definition_id, state, raw, met + breached + not_applicable + unknown FROM rpt_definition_scorecard"
     )
-    assert len(rows) == 10
-    assert all(state == "measured" and raw == parts for _, state, raw, parts in rows), rows
+    assert [row[0] for row in rows if row[1] != "measured"] == NOT_MAPPED
+    assert {row[1:] for row in rows if row[0] in NOT_MAPPED} == {("not configured", None, None)}
+    assert all(raw == parts for _, state, raw, parts in rows if state == "measured"), rows
 
 
 def test_a_breach_says_who_what_and_how_to_mend_it(demo) -> None:
     rows = demo.query(
-        "SELECT record_url, owner_name, observed_value, threshold, why, fix, first_seen_at, rule_number FROM rpt_definition_breaches"
+        "SELECT record_url, owner_name, observed_value, threshold, why, fix, first_seen_at, rule_number "
+        "FROM rpt_definition_breaches WHERE status = 'breached'"
     )
     for url, owner, observed, threshold, why, fix, first_seen, rule in rows:
         assert url.startswith(demo.org["url"])

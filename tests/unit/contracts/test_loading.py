@@ -15,9 +15,11 @@ from dagster_project.contracts import (
     load_definitions,
     write_observe_copy,
 )
+from dagster_project.contracts.entities import MAPPED
 from dagster_project.contracts.expectation_catalogue import OFFERED
 from dagster_project.contracts.loading import json_schema
 from dagster_project.errors import SettingsError
+from dagster_project.salesforce.objects import MAPPED_FIELDS, catalogue, mapped_inventory
 
 SHIPPED = Path(__file__).resolve().parents[3] / "expectations"
 
@@ -122,6 +124,7 @@ MISTAKES = {
     "no entity": ("entity: opportunity\n", "", 1, "says no entity"),
     "entity inside": ("    version: 1", "    version: 1\n    entity: opportunity", 7, "said once"),
     "definitions not a list": ("definitions:\n  - id", "definitions:\n    id", 1, "no list of definitions"),
+    "a need that cannot be mapped": ("kind: duty", "kind: duty\n    needs: [mapped.los_reason]", 15, "Did you mean 'loss_reason'"),
     "recorded column misspelled": ("    kind: duty\n", "    kind: duty\n" + ENTRY.replace("recorded: amount", "recorded: amont"), 15, "Did you mean 'amount'"),
     "share that is none": ("    kind: duty\n", "    kind: duty\n" + ENTRY.replace("0.2", "20"), 15, "no share"),
 }  # fmt: skip
@@ -182,13 +185,16 @@ def test_an_empty_folder_and_an_unreadable_encoding_are_told(tmp_path: Path) -> 
         load_definitions(tmp_path)
 
 
-def test_the_starting_set_is_rules_1_to_10_enforced() -> None:
+def test_the_starting_set_is_enforced_and_each_rule_is_of_its_kind() -> None:
     definitions = load_definitions(SHIPPED)
-    assert [definition.rule_number for definition in definitions] == list(range(1, 11))
+    assert [definition.rule_number for definition in definitions] == [*range(1, 17), 19, *range(20, 26)]
     assert {definition.mode for definition in definitions} == {"enforce"}
     kinds = {d.rule_number: d.kind for d in definitions}
     assert [n for n in kinds if kinds[n] == "stage_entry"] == [7, 8, 10]
     assert [n for n in kinds if kinds[n] == "integrity"] == [2, 3, 4, 5]
+    assert [n for n in kinds if kinds[n] == "signal"] == [15]
+    assert [n for n in kinds if kinds[n] == "load"] == [1, 21, 22, 23, 25]
+    assert [d.rule_number for d in definitions if d.stop_above_share is not None] == [1, 2, 22]
     assert all(row["threshold"] and row["why"] and row["fix"] for row in describe(definitions))
 
 
@@ -214,11 +220,37 @@ def test_what_the_org_lacks_makes_a_rule_not_configured() -> None:
     inventory = [("Opportunity", None, "present"), ("Opportunity", "Amount", "hidden"), ("OpportunityHistory", None, "present"),
                  ("EmailMessage", None, "missing"), ("Event", None, "present")]  # fmt: skip
     rows = definitions_table(definitions, inventory)
-    assert [row["definition_id"] for row in rows if not row["is_configured"]] == ["R07", "R08"]
+    lacking = ["R07", "R08", "R11", "R12", "R13", "R14", "R16", "R19", "R21", "R23", "R24"]
+    assert [row["definition_id"] for row in rows if not row["is_configured"]] == lacking
     causes = {d.id: d.lacking(inventory) for d in definitions}
     assert causes["R07"] == "Opportunity.Amount is hidden"
     assert causes["R08"] == "OpportunityContactRole is not landed"
     assert causes["R09"] is None, "one of two alternatives is enough"
+    assert causes["R13"] == "no field is mapped to loss_reason (mapped_fields in leanfunnel.yml)"
+    assert causes["R15"] is None
+    assert causes["R23"] == "stage_map is not landed"
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        ("present", None),
+        ("Opportunity.L__c is missing", "Opportunity.L__c is missing (mapped to loss_reason)"),
+        ("not mapped", "no field is mapped to loss_reason (mapped_fields in leanfunnel.yml)"),
+    ],
+)
+def test_a_rule_on_a_mapped_field_is_configured_only_where_the_org_shows_that_field(
+    status: str, cause: str | None
+) -> None:
+    (rule,) = (definition for definition in load_definitions(SHIPPED) if definition.id == "R13")
+    inventory = [("Opportunity", None, "present"), ("mapped", "loss_reason", status)]
+    assert rule.lacking(inventory) == cause
+    assert rule.lacking(inventory[:1]) == "no field is mapped to loss_reason (mapped_fields in leanfunnel.yml)"
+
+
+def test_what_can_be_mapped_is_the_same_to_settings_landing_and_definitions() -> None:
+    assert set(MAPPED) == set(MAPPED_FIELDS)
+    assert {f"mapped_{name}" for name in MAPPED} <= set(catalogue()["Opportunity"])
 
 
 def test_the_schema_for_editors_knows_the_keys() -> None:
@@ -234,3 +266,31 @@ def test_the_newcomers_list_names_no_expectation_that_is_not_offered() -> None:
     for file in SHIPPED.glob("*.yml"):
         named = set(re.findall(r"expect_[a-z_]+", file.read_text()))
         assert named <= set(OFFERED)
+
+
+def test_the_inventory_of_mapped_fields_says_what_each_is() -> None:
+    mapped = {
+        "loss_reason": "Opportunity.Loss__c",
+        "skip_reason": "Opportunity.Skip__c",
+        "return_reason": "Opportunity.Gone__c",
+        "close_date_reviewed_on": "Opportunity.Looked_At__c",
+    }
+    inventory = [
+        ("Opportunity", "Loss__c", "present", "picklist"),
+        ("Opportunity", "Skip__c", "hidden", None),
+        ("Opportunity", "Looked_At__c", "present", "datetime"),
+    ]
+    rows = {meaning: status for _, meaning, status in mapped_inventory(mapped, inventory)}
+    assert rows == {
+        "loss_reason": "present",
+        "skip_reason": "Opportunity.Skip__c is hidden",
+        "return_reason": "Opportunity.Gone__c is not landed",
+        "close_date_reviewed_on": "present",
+    }
+    (wrong,) = (
+        status
+        for _, meaning, status in mapped_inventory(mapped, [("Opportunity", "Looked_At__c", "present", "boolean")])
+        if meaning == "close_date_reviewed_on"
+    )
+    assert wrong == "Opportunity.Looked_At__c is a boolean, not a date"
+    assert {status for _, _, status in mapped_inventory({}, inventory)} == {"not mapped"}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
@@ -48,3 +48,20 @@ def test_files_of_different_columns_read_as_one(tmp_path: Path) -> None:
     )
     rows = connection.sql('SELECT "Id", "Amount"::VARCHAR FROM landing.opportunity ORDER BY 1').fetchall()
     assert rows == [("a", None), ("b", "2.50")]
+
+
+@pytest.mark.parametrize("kind", ["DATE '2024-03-01'", "TIMESTAMPTZ '2024-03-01 22:00:00+00'"])
+def test_a_mapped_field_stands_under_the_name_of_its_meaning(kind: str, tmp_path: Path) -> None:
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'Asia/Tokyo'")
+    path = str(tmp_path / "a.parquet")
+    relation = connection.sql(f'SELECT \'x\' AS "Id", \'Price\' AS "Loss__c", {kind} AS "Seen__c"')
+    relation.write_parquet(path)
+    create_landing_views(
+        connection,
+        {"Opportunity": {"Id": "id", "mapped_loss": "text", "mapped_seen": "date", "mapped_skip": "text"}},
+        {"Opportunity": LandedFiles([path], frozenset(relation.columns))},
+        {"Opportunity": {"mapped_loss": "Loss__c", "mapped_seen": "Seen__c", "mapped_skip": "Gone__c"}},
+    )
+    rows = connection.sql("SELECT mapped_loss, mapped_seen, mapped_skip FROM landing.opportunity").fetchall()
+    assert rows == [("Price", date(2024, 3, 1), None)]

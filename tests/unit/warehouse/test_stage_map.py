@@ -114,6 +114,22 @@ def test_what_is_written_reads_back_the_same(tmp_path: Path) -> None:
     assert stage_map.read(path) == proposed
 
 
+def test_a_stage_of_the_buyers_may_stand_behind(tmp_path: Path) -> None:
+    path = tmp_path / "stage_map.csv"
+    head, *rows = (
+        HEADER.strip(),
+        "P,A,1,prospect,qualifying,false,false,true",
+        "P,B,2,qualified,qualifying,false,false,true",
+    )
+    path.write_text("\n".join([f"{head},buyer_stage", f"{rows[0]}, Compares offers ", f"{rows[1]},"]), encoding="utf-8")
+    assert [stage.buyer_stage for stage in stage_map.read(path)] == ["Compares offers", ""]
+    path.write_text("\n".join([head, *rows]), encoding="utf-8")
+    assert [stage.buyer_stage for stage in stage_map.read(path)] == [None, None]
+    path.write_text("\n".join([f"{head},buyer_stage", *rows]), encoding="utf-8")
+    with pytest.raises(SettingsError, match="line 2: has 8 cells, not 9"):
+        stage_map.read(path)
+
+
 HEADER = "sales_process,stage_name,stage_order,step,location,is_closed,is_won,is_active\n"
 
 
