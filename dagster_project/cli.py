@@ -121,7 +121,7 @@ def show(home: Path | None, view: str | None, output: str, limit: int | None) ->
     report.print_view(publication_of(home), view, output=output, limit=limit)
 
 
-for _command in (commands_work.breaches, commands_work.decide, commands_definitions.definitions):
+for _command in (commands_work.breaches, commands_work.decide, commands_work.sample, commands_definitions.definitions):
     leanfunnel.add_command(_command)
 
 

@@ -240,3 +240,48 @@ def _write(home: Path | None, found: Worklist, decided: list[Decision], *, by: s
             decided, by=by or getpass.getuser(), at=datetime.now(UTC), seen_as_of=found.as_of
         )
         click.echo(f"decided    {what} as B{batch}; `leanfunnel decide undo B{batch}` takes it back")
+
+
+@click.command()
+@click.option("--week", required=True, help="An ISO week, as 2026-W27, or a day in it.")
+@click.option("--each", type=click.IntRange(1, 500), default=5, show_default=True, help="Deals of each stratum.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another sample for another number.")
+@click.option("--verdicts", type=click.Path(path_type=Path, dir_okay=False), help="Read back the sample, filled in.")
+@_BY
+@FORMAT
+@HOME
+def sample(
+    week: str, each: int, seed: int, verdicts: Path | None, by: str | None, output: str, home: Path | None
+) -> None:
+    """Draw open, lost and won deals of a week, to be looked at with the customer's evidence; read the verdicts back.
+
+    Save it as CSV, write right, wrong or cannot tell under `verdict`, and read it back by --verdicts. A week is drawn once.
+    """
+    from dagster_project import report
+    from dagster_project.contracts.sample import draw, record_verdicts, shares, week_of
+
+    monday, settings = week_of(week), settings_of(home)
+    if verdicts is None:
+        with report.open_mart(publication_of(home)) as mart:
+            rows, is_new = draw(mart, settings.home.state, monday, per_stratum=each, seed=seed)
+        names = list(rows[0]) if rows else ["stratum", "record_id"]
+        report.write_rows(names, [list(row.values()) for row in rows], output)
+        told = (
+            f"{len(rows)} deals drawn for"
+            if is_new
+            else f"{len(rows)} deals, drawn before for"
+            if rows
+            else "no deal fits"
+        )
+        click.echo(f"{told} the week of {monday}", err=True)
+        return
+    count = record_verdicts(settings.home.state, monday, verdicts, by=by or getpass.getuser(), at=datetime.now(UTC))
+    minimum_n = settings.options.minimum_n
+    told_shares = [
+        (span, one)
+        for span, of in ((f"week of {monday}", monday), ("all weeks", None))
+        for one in shares(settings.home.state, of, minimum_n=minimum_n)
+    ]
+    names = ["of", *told_shares[0][1].__dataclass_fields__]
+    report.write_rows(names, [[span, *vars(one).values()] for span, one in told_shares], output)
+    click.echo(f"kept       {count} verdicts on the week of {monday}", err=True)

@@ -137,3 +137,23 @@ def test_a_mistake_is_one_clear_line_and_writes_nothing(demo, arguments: tuple[s
     assert done.returncode == 2
     assert told in done.stderr
     assert _decide(demo, "list", "--format", "json") == before
+
+
+def test_a_week_s_sample_is_saved_filled_in_and_read_back(demo) -> None:
+    as_csv = demo.command("sample", "--week", "2026-W26", "--each", "2", "--format", "csv").stdout
+    rows = list(csv.DictReader(io.StringIO(as_csv)))
+    assert {row["stratum"] for row in rows} == {"open", "lost", "won"}
+    is_open = {key for (key,) in demo.query("SELECT opportunity_id FROM fct_opportunities WHERE is_open")}
+    assert all((row["record_id"] in is_open) == (row["stratum"] == "open") for row in rows)
+    file = demo.home.parent / "sample.csv"
+    with file.open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows([{**row, "verdict": "right"} for row in rows])
+    done = demo.command("sample", "--week", "2026-06-24", "--verdicts", str(file), "--format", "json")
+    assert done.returncode == 0, done.stderr
+    told = [row for row in json.loads(done.stdout) if row["of"] == "all weeks"]
+    assert {row["stratum"]: row["right"] for row in told} == {
+        name: sum(r["stratum"] == name for r in rows) for name in ("open", "lost", "won")
+    }
+    assert {row["reads"] for row in told} == {"too few"}
