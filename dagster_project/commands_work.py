@@ -85,20 +85,20 @@ def _deciding(action: str, text: str, *options: Callable[[Any], Any]) -> None:
         records: tuple[str, ...], why: str | None, by: str | None, yes: bool, home: Path | None,
         until: date | None = None, to: str | None = None, **chosen: str | None,
     ) -> None:  # fmt: skip
-        from dagster_project.contracts.decisions import DecisionError, match, wanting
+        from dagster_project.contracts.decisions import DecisionError, by_record, match, wanting
 
         if not records and not any(chosen.values()):
             raise DecisionError(
                 "it is not said what is decided about.", todo="Name records by Id, or choose by --rule, --owner, --who, --stage, --process."
             )  # fmt: skip
-        found = _worklist(home, chosen, everything=True)
+        # a rule beside a record is matched below, where it can be said what else stands for the record
+        found = _worklist(home, {**chosen, "rule": None} if records else chosen, everything=True)
         wrong = wanting(action, why=why, until=until, to=to, as_of_on=found.as_of_on)
         if wrong:
             raise DecisionError(wrong[0], todo=wrong[1])
+        standing = by_record(found.standing)
         picked = (
-            [one for record in records for one in match(found.standing, record, chosen["rule"])]
-            if records
-            else found.standing
+            [one for record in records for one in match(standing, record, chosen["rule"])] if records else found.open
         )
         decided = _decisions(dict.fromkeys(picked), action, why=why, until=until, to=to)
         _write(home, found, decided, by=by, write=yes or bool(records))
@@ -135,14 +135,15 @@ _deciding("fixed", "Say that breaches are mended: left out until the next run, w
 @HOME
 def from_csv(file: Path, by: str | None, yes: bool, home: Path | None) -> None:
     """Read decisions from FILE: record_id, decision and, where needed, rule, until, to, why. All lines or none."""
-    from dagster_project.contracts.decisions import DecisionError, match, read_csv, told_all
+    from dagster_project.contracts.decisions import DecisionError, by_record, match, read_csv, told_all
 
     found = _worklist(home, {}, everything=True)
+    standing = by_record(found.standing)
     decided: list[Decision] = []
     mistakes = []
     for asked in read_csv(file, as_of_on=found.as_of_on):
         try:
-            picked = match(found.standing, asked.record_id, asked.rule)
+            picked = match(standing, asked.record_id, asked.rule)
         except DecisionError as error:
             mistakes.append(f"{file}:{asked.line}: {error}")
             continue

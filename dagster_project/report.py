@@ -81,7 +81,9 @@ def print_worklist(
         sys.stdout.write("\n")
     elif output == "csv":
         keep = {item["rank"] for item in shown}
-        write_rows(columns, [[row[c] for c in columns] for row in breaches if row["rank"] in keep], output)
+        blank = ["decision", "until", "to", "why"]  # to be filled in and read back by `decide from-csv`
+        rows = [[row[c] for c in columns] + [None] * len(blank) for row in breaches if row["rank"] in keep]
+        write_rows([*columns, *blank], rows, output)
     else:
         write_rows(
             ["rank", "record", "stage", "amount", "close", "who", "what is owed: what was seen", "link"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -269,20 +269,21 @@ def rule_id(text: str) -> str:
     return f"R{int(number):02d}" if number.isdigit() else text
 
 
-def match(standing: Sequence[Breach], record: str, rule: str | None) -> list[Breach]:
-    """The breaches that stand for a record (18 or 15 characters of its Id) and a rule, or all of the record.
+def by_record(standing: Sequence[Breach]) -> dict[str, list[Breach]]:
+    """The breaches by record, under its Id of 18 characters and of 15."""
+    found: dict[str, list[Breach]] = {}
+    for one in standing:
+        for key in {one.record_id, one.record_id[:15]}:
+            found.setdefault(key, []).append(one)
+    return found
 
-    Raises DecisionError where none stands.
-    """
-    of_record = [one for one in standing if record in (one.record_id, one.record_id[:15])]
+
+def match(standing: Mapping[str, Sequence[Breach]], record: str, rule: str | None) -> list[Breach]:
+    """The breaches that stand (`by_record`) for a record and a rule, or all of the record. Raises DecisionError where none does."""
+    of_record = standing.get(record)
     if not of_record:
-        close = nearest(record, {one.record_id for one in standing})
-        raise DecisionError(
-            f"no breach stands for the record '{record}'.{close}", todo="`leanfunnel breaches` lists them."
-        )
-    if rule is None:
-        return of_record
-    found = [one for one in of_record if one.definition_id == rule_id(rule)]
+        raise DecisionError(f"no breach stands for the record '{record}'.", todo="`leanfunnel breaches` lists them.")
+    found = [one for one in of_record if rule is None or one.definition_id == rule_id(rule)]
     if not found:
         known = ", ".join(sorted({one.definition_id for one in of_record}))
         raise DecisionError(f"no breach of '{rule}' stands for the record '{record}'.", todo=f"What stands: {known}.")

@@ -132,7 +132,8 @@ def figures(
     with tempfile.TemporaryDirectory(prefix="leanfunnel-") as place:
         apart = Home(Path(place))
         apart.warehouse.mkdir(parents=True)
-        shutil.copyfile(_present(home.conformed), apart.conformed)
+        with open_database(_present(home.conformed), read_only=True):  # no run may write while it is copied
+            shutil.copyfile(home.conformed, apart.conformed)
         for name, definitions in (("before", before), ("after", after)):
             with open_database(apart.conformed) as connection:
                 row = connection.execute("SELECT as_of FROM control.run").fetchone()
@@ -229,7 +230,12 @@ def _copy(conformed: Path, scratch: Path) -> datetime:
         *(entity.relation for entity in ENTITIES.values()),
         "control.run", "control.field_inventory", "audit.verdict", "audit.definition_run", "audit.ledger",
     ]  # fmt: skip
-    _present(conformed)
+    # held open first: where a run is writing, the error names this file and not the scratch
+    with open_database(_present(conformed), read_only=True):
+        return _copy_tables(conformed, scratch, tables)
+
+
+def _copy_tables(conformed: Path, scratch: Path, tables: Sequence[str]) -> datetime:
     with open_database(scratch) as connection:
         connection.execute(f"ATTACH {literal(str(conformed))} AS home (READ_ONLY)")
         for table in tables:

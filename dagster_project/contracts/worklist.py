@@ -73,12 +73,17 @@ class Worklist:
 
     @property
     def standing(self) -> list[Breach]:
-        """What can be decided about."""
-        return [
-            Breach(row["record_id"], row["rule"], row["version"])
-            for row in self.breaches
-            if row["record_id"] is not None
-        ]
+        """What can be decided about, in the order of the list."""
+        return [_breach(row) for row in self.breaches if row["record_id"] is not None]
+
+    @property
+    def open(self) -> list[Breach]:
+        """Those of them that are not snoozed, waived or said fixed."""
+        return [_breach(row) for row in self.breaches if row["record_id"] is not None and row["state"] not in LEFT_OUT]
+
+
+def _breach(row: dict[str, Any]) -> Breach:
+    return Breach(row["record_id"], row["rule"], row["version"])
 
 
 _ITEM = (
@@ -87,7 +92,7 @@ _ITEM = (
 )  # fmt: skip
 _BREACH = (
     "rule", "version", "title", "kind", "mode", "state", "age", "who", "observed", "threshold", "looked_for", "rule_why", "fix",
-    "first_seen_at", "days_known", "until_on", "decision",
+    "first_seen_at", "days_known", "until_on", "last_decision",
 )  # fmt: skip
 COLUMNS = (*_ITEM, *_BREACH)
 """The columns of the list, one line per breach."""
@@ -230,7 +235,7 @@ joined AS (
         coalesce(f.is_open, NOT coalesce(f.is_won OR f.is_lost, FALSE)) AND NOT coalesce(f.is_deleted, FALSE) AS counts_as_open,
         t.action, t.until_on, t.seen_as_of AT TIME ZONE 'UTC' AS decided_as_of, d.assigned_to, run.as_of_on,
         CASE WHEN t.decision_seq IS NOT NULL THEN 'D' || t.decision_seq || ' ' || t.decided_by || coalesce(': ' || t.why, '') END
-            AS decision,
+            AS last_decision,
         CASE WHEN b.first_seen_at <= r.first_measured_at AND coalesce(f.created_at < r.since_on, TRUE)
             THEN 'backlog' ELSE 'new' END AS age,
         r.looked_for,
@@ -269,6 +274,6 @@ SELECT
         WHEN action = 'dispute' THEN 'disputed'
         ELSE '{OPEN}'
     END AS state,
-    age, who, observed, threshold, looked_for, rule_why, fix, first_seen_at, days_known, until_on, decision
+    age, who, observed, threshold, looked_for, rule_why, fix, first_seen_at, days_known, until_on, last_decision
 FROM joined
 """

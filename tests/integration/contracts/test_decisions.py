@@ -129,7 +129,7 @@ def test_what_is_said_fixed_comes_back_if_the_next_run_still_finds_it(state: Pat
 def test_a_dispute_stays_on_the_list_of_the_definition_s_owner(state: Path) -> None:
     _decide(state, "dispute")
     (row,) = worklist(_mart({"record_id": "a"}), state).breaches
-    assert (row["state"], row["who"], row["decision"]) == ("disputed", "rev-ops", "D1 Rita: because")
+    assert (row["state"], row["who"], row["last_decision"]) == ("disputed", "rev-ops", "D1 Rita: because")
 
 
 def test_the_last_decision_counts_and_an_assignment_stays_beside_it(state: Path) -> None:
@@ -254,3 +254,22 @@ def test_a_choice_that_names_nothing_known_is_refused(state: Path) -> None:
         worklist(mart, state, Chosen(rule="R77"))
     with pytest.raises(SettingsError, match=r"no owner 'Anne'. Did you mean 'Ann'?"):
         worklist(mart, state, Chosen(owner="Anne"))
+
+
+def test_two_who_decide_at_once_never_share_a_number_and_lose_nothing_in_silence(state: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from dagster_project.errors import LeanfunnelError
+
+    def one(number: int) -> int | None:
+        try:
+            return _decide(state, "waive", record=f"r{number}")
+        except LeanfunnelError:
+            return None
+
+    _decide(state, "waive")
+    with ThreadPoolExecutor(4) as pool:
+        batches = [batch for batch in pool.map(one, range(12)) if batch is not None]
+    rows = Decisions(state).rows().to_pylist()
+    assert len(batches) == len(set(batches)) > 0
+    assert [row["decision_seq"] for row in rows] == list(range(1, len(batches) + 2))

@@ -94,11 +94,10 @@ def test_a_worklist_saved_as_csv_is_filled_in_and_read_back(demo) -> None:
         with file.open("w", newline="") as out:
             writer = csv.DictWriter(
                 out,
-                [name for name in rows[0] if name not in ("decision", "until_on")] + ["decision", "until", "to", "why"],
-                extrasaction="ignore",
+                list(rows[0]),
             )
             writer.writeheader()
-            writer.writerows([{**row, "decision": ""} for row in rows[2:]])
+            writer.writerows(rows[2:])
             writer.writerows([{**row, "decision": decision, "why": why} for row in rows[:2]])
 
     save("waive", "")
@@ -111,6 +110,13 @@ def test_a_worklist_saved_as_csv_is_filled_in_and_read_back(demo) -> None:
     assert len(_list(demo, "--rule", "6")) == len(rows)
     told = _decide(demo, "from-csv", str(file), "--yes")
     assert len(_list(demo, "--rule", "6")) == len(rows) - 2
+    # a choice by filter leaves alone what was decided; a record that is named is decided anew
+    assert f"not written: {len(rows) - 2} breaches" in _decide(
+        demo, "snooze", "--rule", "6", "--until", "2027-01-01", "--why", "x"
+    )
+    named = demo.command("decide", "dispute", rows[0]["record_id"], "--rule", "R02", "--why", "x")
+    assert named.returncode == 2
+    assert "What stands: R06" in named.stderr
     _decide(demo, "undo", told.split("undo ")[1].split("`")[0])
     assert len(_list(demo, "--rule", "6")) == len(rows)
 
