@@ -9,40 +9,18 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from dagster_project.errors import LeanfunnelError, SettingsError
+from dagster_project import commands_definitions, commands_work
+from dagster_project.errors import LeanfunnelError
+from dagster_project.options import HOME, Instant, publication_of, settings_of
 
 if TYPE_CHECKING:
     from dagster_project.pipeline import Progress, RunReport
-    from dagster_project.settings import Settings
-
-
-class _Instant(click.ParamType):
-    """An instant: ISO 8601; without an offset UTC; a bare date is its midnight in UTC."""
-
-    name = "instant"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """UTC datetime of `value`."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            parsed = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"'{value}' is no instant; write for example 2025-06-30 or 2025-06-30T12:00Z.", param, ctx)
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-
-
-_HOME = click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the org's files (default: LEANFUNNEL_HOME or ./data).",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -76,13 +54,13 @@ def demo(home: Path, seed: int, opportunities: int, fresh: bool) -> None:
 
 
 @leanfunnel.command()
-@_HOME
+@HOME
 @click.option("--force", is_flag=True, help="Propose anew where a stage map or definitions stand already.")
 def init(home: Path | None, force: bool) -> None:
     """Read the org; propose the stage map of each sales process, and the definitions in mode `observe`."""
     from dagster_project import pipeline
 
-    settings = _settings(home)
+    settings = settings_of(home)
     with _progress() as progress:
         proposed = pipeline.initialise(settings.request(), progress=progress, force=force)
     for path, what in proposed.written:
@@ -95,9 +73,9 @@ def init(home: Path | None, force: bool) -> None:
 
 
 @leanfunnel.command()
-@_HOME
-@click.option("--as-of", type=_Instant(), help="Build the mart as it stood then (UTC; default: the org's clock).")
-@click.option("--known-at", type=_Instant(), help="With --as-of: only what had been extracted by then.")
+@HOME
+@click.option("--as-of", type=Instant(), help="Build the mart as it stood then (UTC; default: the org's clock).")
+@click.option("--known-at", type=Instant(), help="With --as-of: only what had been extracted by then.")
 @click.option("--from-landing", is_flag=True, help="Rebuild from the landing log; no call to Salesforce.")
 @click.option("--rebuild", is_flag=True, help="Skip nothing, even if nothing changed.")
 def run(
@@ -106,7 +84,7 @@ def run(
     """Extract, conform, audit, measure, publish. Skips what has not changed, and says so."""
     from dagster_project import pipeline
 
-    settings = _settings(home)
+    settings = settings_of(home)
     with _progress() as progress:
         outcome = pipeline.run(
             settings.request(as_of=as_of, known_at=known_at, from_landing=from_landing, rebuild=rebuild),
@@ -116,12 +94,12 @@ def run(
 
 
 @leanfunnel.command()
-@_HOME
+@HOME
 def doctor(home: Path | None) -> None:
     """Check the login, what can be read, history, customer responses, the API budget and the landing."""
     from dagster_project import doctor as checks
 
-    settings = _settings(home)
+    settings = settings_of(home)
     failed = 0
     for check in checks.examine(settings.request()):
         mark = {"ok": "ok  ", "warn": "look", "fail": "FAIL"}[check.state]
@@ -132,20 +110,7 @@ def doctor(home: Path | None) -> None:
 
 
 @leanfunnel.command()
-@_HOME
-@click.option("--format", "output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
-@click.option("--rule", help="Only this definition, e.g. R07 or 7.")
-@click.option("--owner", help="Only records of this owner (name).")
-@click.option("--limit", type=click.IntRange(1), help="At most so many rows (table: 40 unless told).")
-def breaches(home: Path | None, output: str, rule: str | None, owner: str | None, limit: int | None) -> None:
-    """What needs a look, by record and definition: what was seen, what is owed, who, and the fix."""
-    from dagster_project import report
-
-    report.print_breaches(_home(home), output=output, rule=rule, owner=owner, limit=limit)
-
-
-@leanfunnel.command()
-@_HOME
+@HOME
 @click.argument("view", required=False)
 @click.option("--format", "output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @click.option("--limit", type=click.IntRange(1), help="At most so many rows (table: 40 unless told).")
@@ -153,7 +118,11 @@ def show(home: Path | None, view: str | None, output: str, limit: int | None) ->
     """Show a published VIEW, e.g. rpt_stage_conversion; without one, list them."""
     from dagster_project import report
 
-    report.print_view(_home(home), view, output=output, limit=limit)
+    report.print_view(publication_of(home), view, output=output, limit=limit)
+
+
+for _command in (commands_work.breaches, commands_work.decide, commands_work.sample, commands_definitions.definitions):
+    leanfunnel.add_command(_command)
 
 
 def main() -> None:
@@ -189,23 +158,6 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     click.echo(f"leanfunnel: {message}", err=True)
     sys.exit(code)
-
-
-def _settings(home: Path | None) -> Settings:
-    from dagster_project import settings
-
-    return settings.load(home)
-
-
-def _home(home: Path | None) -> Path:
-    current = _settings(home).home.current
-    if not current.exists():
-        raise SettingsError(
-            "nothing is published yet.",
-            where=str(current),
-            todo="Run `leanfunnel run` (or `leanfunnel demo`, then --home demo).",
-        )
-    return current
 
 
 def _tell_run(outcome: RunReport) -> None:

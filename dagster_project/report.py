@@ -51,7 +51,7 @@ def print_view(publication: Path, view: str | None, *, output: str, limit: int |
                 "SELECT table_name, estimated_size, coalesce(comment, '') FROM duckdb_tables() WHERE schema_name = 'mart' "
                 "ORDER BY table_name LIKE 'rpt%' DESC, 1"
             ).fetchall()
-            _write(["view", "rows", "what"], [(n, r, _question(c)) for n, r, c in rows], output)
+            write_rows(["view", "rows", "what"], [(n, r, _question(c)) for n, r, c in rows], output)
             return
         if view not in names:
             raise SettingsError(
@@ -59,30 +59,59 @@ def print_view(publication: Path, view: str | None, *, output: str, limit: int |
                 where=str(publication),
                 todo="`leanfunnel show` lists them.",
             )
-        _write(*_query(mart, f'SELECT * FROM "{view}"', limit, output), output)
+        write_rows(*_query(mart, f'SELECT * FROM "{view}"', limit, output), output)
 
 
-def print_breaches(publication: Path, *, output: str, rule: str | None, owner: str | None, limit: int | None) -> None:
-    """Failed definition checks, largest amount first: record, what was seen, what is owed, who, the fix."""
-    where, parameters = ["status = 'breached'"], []
-    if rule:
-        where.append("(definition_id = ? OR CAST(rule_number AS VARCHAR) = ?)")
-        parameters += [rule.upper(), rule.upper().lstrip("R").lstrip("0")]
-    if owner:
-        where.append("owner_name = ?")
-        parameters.append(owner)
-    condition = f"WHERE {' AND '.join(where)}"
-    columns = (
-        "*" if output != "table"
-        else "definition_id AS rule, record_name, owner_name AS owner, stage_name AS stage, amount_corporate AS amount, "
-        "observed_value AS observed, threshold AS owed, fix, record_url AS link"
-    )  # fmt: skip
-    query = (
-        f"SELECT {columns} FROM rpt_definition_breaches {condition} "
-        "ORDER BY amount_corporate DESC NULLS LAST, record_id, definition_id"
+def print_worklist(
+    items: Sequence[dict[str, Any]],
+    breaches: Sequence[dict[str, Any]],
+    *,
+    columns: Sequence[str],
+    output: str,
+    limit: int | None,
+    left_out: dict[str, int],
+) -> None:
+    """The worklist: a table and JSON with one item per record, CSV with a line per breach. `limit` counts records.
+
+    How many there are, how many are older than their rule and how many are left out is said on stderr.
+    """
+    shown = items[: limit or (_TABLE_ROWS if output == "table" else None)]
+    if output == "json":
+        json.dump(shown, sys.stdout, indent=1, default=_plain)
+        sys.stdout.write("\n")
+    elif output == "csv":
+        keep = {item["rank"] for item in shown}
+        blank = ["decision", "until", "to", "why"]  # to be filled in and read back by `decide from-csv`
+        rows = [[row[c] for c in columns] + [None] * len(blank) for row in breaches if row["rank"] in keep]
+        write_rows([*columns, *blank], rows, output)
+    else:
+        write_rows(
+            ["rank", "record", "stage", "amount", "close", "who", "what is owed: what was seen", "link"],
+            [_item(item) for item in shown],
+            output,
+        )
+    older = sum(row["age"] == "backlog" for row in breaches)
+    away = "".join(f"; {count} {state}" for state, count in left_out.items())
+    sys.stderr.write(
+        f"{len(items)} records, {len(breaches)} breaches: {len(breaches) - older} new, {older} older than their rule"
+        f"{f'; left out{away[1:]}' if away else ''}\n"
     )
-    with open_mart(publication) as mart:
-        _write(*_query(mart, query, limit, output, parameters), output)
+    if len(shown) < len(items):
+        sys.stderr.write(f"the first {len(shown)} records; --limit N shows more, --format csv all\n")
+
+
+def _item(item: dict[str, Any]) -> list[Any]:
+    owed = "\n".join(
+        f"{one['rule']} {one['threshold']}: {one['observed'] or 'nothing found'}"
+        + (f" [{one['state']}]" if one["state"] != "open" else "")
+        + (" [backlog]" if one["age"] == "backlog" else "")
+        + f"\n    {one['fix']}"
+        for one in item["breaches"]
+    )
+    who = "\n".join(dict.fromkeys(one["who"] or "nobody" for one in item["breaches"]))
+    amount = f"{_shown(item['amount_at_risk'])} (assumed)" if item["amount_is_assumed"] else item["amount"]
+    return [item["rank"], item["record_name"] or item["record_id"], item["stage"], amount, item["close_on"], who, owed,
+            item["record_url"]]  # fmt: skip
 
 
 def _query(
@@ -100,7 +129,8 @@ def _query(
     return names, rows
 
 
-def _write(names: list[str], rows: Sequence[Sequence[Any]], output: str) -> None:
+def write_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], output: str) -> None:
+    """Rows as a table, JSON (a list of objects) or CSV whose cells no spreadsheet runs as a formula; on stdout."""
     if output == "json":
         json.dump([dict(zip(names, map(_plain, row), strict=True)) for row in rows], sys.stdout, indent=1)
         sys.stdout.write("\n")
