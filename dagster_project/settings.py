@@ -21,6 +21,7 @@ from dagster_project.errors import SettingsError, nearest
 from dagster_project.home import Home
 from dagster_project.pipeline import Request
 from dagster_project.salesforce import auth
+from dagster_project.salesforce.guards import Addresses
 from dagster_project.salesforce.objects import MAPPED_FIELDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -31,8 +32,11 @@ _PLACES = {
     "LEANFUNNEL_NO_SKIP": "tests only",
     "LEANFUNNEL_CONFORMED": "set by leanfunnel for dbt",
     "LEANFUNNEL_BUILDING": "set by leanfunnel for dbt",
+    "LEANFUNNEL_EMAIL_KEY": "the key that e-mail addresses are hashed with",
+    "LEANFUNNEL_EMAIL_KEY_FILE": "a file that holds it",
 }
 _Model = TypeVar("_Model", bound=BaseModel)
+_SHORTEST_KEY = 16
 _SECRETS = ("client_secret", "password", "security_token", "private_key", "access_token")
 
 
@@ -54,7 +58,23 @@ class RunOptions(BaseModel):
         default_factory=dict,
         description="which field of the org's own holds what a definition needs: {loss_reason: Opportunity.Loss_Reason__c}",
     )
+    extra_objects: dict[str, list[str]] = Field(
+        default_factory=dict, description="custom objects with their fields, landed as they are: {Visit__c: [Date__c]}"
+    )
+    email_addresses: Literal["hashed", "plain", "none"] = Field(
+        "hashed", description="how addresses land; hashed needs LEANFUNNEL_EMAIL_KEY, and leaves them out without it"
+    )
     keep_publications: int = Field(3, ge=1, le=100, description="how many publications are kept")
+
+    @field_validator("extra_objects")
+    @classmethod
+    def _custom_objects(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        for name, fields in value.items():
+            if not name.endswith("__c"):
+                raise ValueError(f"'{name}' is no custom object: their API names end in __c")
+            if not fields:
+                raise ValueError(f"'{name}' lists no fields; write {{{name}: [Name]}}")
+        return value
 
     @field_validator("reporting_timezone")
     @classmethod
@@ -107,6 +127,18 @@ class Settings(BaseModel):
     home: Home
     login: SalesforceLogin
     options: RunOptions
+    email_key: SecretStr | None = None
+
+    @property
+    def addresses(self) -> Addresses:
+        """How e-mail addresses land: hashed with the key, plain, or not at all."""
+        return Addresses(self.options.email_addresses, self.email_key)
+
+    @property
+    def wanted_fields(self) -> dict[str, tuple[str, ...]]:
+        """Fields beyond the catalogue by object, those of custom objects too."""
+        options = self.options
+        return {name: tuple(fields) for name, fields in {**options.extra_fields, **options.extra_objects}.items()}
 
     @property
     def definitions(self) -> Path:
@@ -142,7 +174,7 @@ class Settings(BaseModel):
             minimum_n=options.minimum_n,
             conversion_days=options.conversion_days,
             measurable_share=options.measurable_share,
-            extra_fields={name: tuple(fields) for name, fields in options.extra_fields.items()},
+            extra_fields=self.wanted_fields,
             mapped_fields=options.mapped_fields,
             keep_publications=options.keep_publications,
             api_version=self.login.api_version,
@@ -165,7 +197,12 @@ def load(
     _refuse_unknown(values)
     place = home or Path(values.get("LEANFUNNEL_HOME") or "data")
     resolved = Home(place.expanduser().resolve())
-    return Settings(home=resolved, login=_login(values), options=read_options(resolved.settings_file))
+    return Settings(
+        home=resolved,
+        login=_login(values),
+        options=read_options(resolved.settings_file),
+        email_key=_email_key(values),
+    )
 
 
 def read_options(path: Path) -> RunOptions:
@@ -194,6 +231,27 @@ def read_options(path: Path) -> RunOptions:
     return _validated(RunOptions, raw, where=str(path))
 
 
+def _email_key(values: Mapping[str, str]) -> SecretStr | None:
+    name = "LEANFUNNEL_EMAIL_KEY"
+    key = values.get(name) or (
+        _secret_file(f"{name}_FILE", values[f"{name}_FILE"]) if values.get(f"{name}_FILE") else ""
+    )
+    if key and len(key) < _SHORTEST_KEY:
+        raise SettingsError(
+            f"the key has fewer than {_SHORTEST_KEY} characters, so addresses could be guessed from their hashes.",
+            where=name,
+            todo="Make one, for example with `openssl rand -hex 32`, and keep it: another key gives other hashes.",
+        )
+    return SecretStr(key) if key else None
+
+
+def _secret_file(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError("cannot be read.", where=f"{name}={path}", todo="Name a readable text file.") from error
+
+
 def _login(values: Mapping[str, str]) -> SalesforceLogin:
     given: dict[str, Any] = {}
     for field in SalesforceLogin.model_fields:
@@ -201,13 +259,7 @@ def _login(values: Mapping[str, str]) -> SalesforceLogin:
         if values.get(name):
             given[field] = values[name]
         elif field in _SECRETS and values.get(f"{name}_FILE"):
-            path = Path(values[f"{name}_FILE"])
-            try:
-                given[field] = path.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise SettingsError(
-                    "cannot be read.", where=f"{name}_FILE={path}", todo="Name a readable text file."
-                ) from error
+            given[field] = _secret_file(f"{name}_FILE", values[f"{name}_FILE"])
     return _validated(SalesforceLogin, given, where="environment", prefix="SALESFORCE_")
 
 

@@ -496,7 +496,7 @@ Group | 00G | Group | Group
   SystemModstamp datetime readonly
 Period | 026 | Period | Period | readonly
   Id id
-  FiscalYearSettingsId string(18)
+  FiscalYearSettingsId reference(FiscalYearSettings)
   Type picklist {Month|Quarter|Week|Year}
   StartDate date
   EndDate date
@@ -539,7 +539,7 @@ ForecastingQuota | 0J9 | Forecasting Quota | Forecasting Quotas
   IsQuantity boolean
   QuotaAmount currency(18,2)
   QuotaQuantity double(18,2)
-  ForecastingTypeId string(18)
+  ForecastingTypeId reference(ForecastingType)
   CurrencyIsoCode picklist {USD|EUR}
   CreatedDate datetime readonly
   CreatedById reference(User) rel=CreatedBy

@@ -37,11 +37,11 @@ class Company:
         return np.asarray(found.to_numpy(zero_copy_only=False))
 
 
-def record_ids(prefix: str, count: int) -> Array:
-    """Ids of 18 characters with the running numbers 1 to `count`; the same as `ids.numbered` gives."""
+def record_ids(prefix: str, count: int, first: int = 1) -> Array:
+    """Ids of 18 characters with `count` running numbers from `first`; the same as `ids.numbered` gives."""
     if not count:
         return np.empty(0, dtype="U18")
-    number = np.arange(1, count + 1, dtype=np.int64)
+    number = np.arange(first, first + count, dtype=np.int64)
     text = np.empty((count, 18), dtype="S1")
     text[:, :3] = np.frombuffer(prefix.encode(), dtype="S1")
     for place in range(14, 2, -1):
@@ -88,10 +88,10 @@ def day(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def tracked(parent: str, rows: list[dict[str, Any]]) -> pa.Table:
+def tracked(parent: str, rows: list[dict[str, Any]], first: int) -> pa.Table:
     """A field history from groups of changes, each {of, at, by, field, type, old, new} with arrays or single values.
 
-    Rows are in order of time, then parent, then group; ids follow that order.
+    Rows are in order of time, then parent, then group; ids follow that order from `first`: all histories share one prefix.
     """
     names = ("of", "at", "by", "field", "type", "old", "new")
     whole: dict[str, list[Array]] = {name: [] for name in names}
@@ -105,7 +105,7 @@ def tracked(parent: str, rows: list[dict[str, Any]]) -> pa.Table:
     order = np.lexsort((joined["of"].astype("U18"), joined["at"]))
     ordered = {name: column[order] for name, column in joined.items()}
     return pa.table({
-        "Id": texts(record_ids("017", len(order))), "IsDeleted": pa.array(np.zeros(len(order), dtype=bool)),
+        "Id": texts(record_ids("017", len(order), first)), "IsDeleted": pa.array(np.zeros(len(order), dtype=bool)),
         parent: texts(ordered["of"]), "Field": texts(ordered["field"]), "DataType": texts(ordered["type"]),
         "OldValue": texts(ordered["old"]), "NewValue": texts(ordered["new"]), "CreatedById": texts(ordered["by"]),
         "CreatedDate": instants(ordered["at"]),

@@ -104,7 +104,7 @@ def build(company: Company) -> dict[str, pa.Table]:
          "old": WORKING, "new": CONVERTED},
         {"of": ids[converts], "at": closed[converts], "by": owner[converts], "field": "leadConverted", "type": "Text",
          "old": None, "new": None},
-    ])  # fmt: skip
+    ], first=10_000_001)  # fmt: skip
     return {"LeadStatus": _statuses(start), "Lead": leads, "LeadHistory": history}
 
 

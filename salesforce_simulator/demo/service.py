@@ -18,21 +18,21 @@ _PRIORITIES = np.array(["High", "Medium", "Low"], dtype=object)
 
 
 def build(company: Company) -> dict[str, pa.Table]:
-    """Each won deal brings cases in the half year after it, one in two deals on average."""
+    """Each won deal brings cases in the half year after it, four in five deals on average."""
     rng, now = company.rng(5), company.now
     deals = company.tables["Opportunity"]
     won_at = company.column("Opportunity", "LastStageChangeDate")
     won = np.flatnonzero(
         (company.column("Opportunity", "StageName") == WON) & ~company.column("Opportunity", "IsDeleted").astype(bool)
     )
-    deal = np.repeat(won, rng.poisson(0.5, len(won)))
+    deal = np.repeat(won, rng.poisson(0.8, len(won)))
     created = won_at[deal] + (rng.uniform(1, 180, len(deal)) * DAY).astype(np.int64)
     deal, created = deal[created < now - 3600], created[created < now - 3600]
     order = np.argsort(created, kind="stable")
     deal, created = deal[order], created[order]
     count = len(deal)
     begun = created + (rng.exponential(0.3, count) * DAY).astype(np.int64) + 60
-    closed = begun + (rng.lognormal(1.0, 0.9, count) * DAY).astype(np.int64) + 60
+    closed = begun + (rng.lognormal(2.3, 1.0, count) * DAY).astype(np.int64) + 60
     raised = begun + (closed - begun) // 2
     escalated = (rng.random(count) < 0.1) & (raised < now)
     is_begun, is_closed = begun < now, closed < now
@@ -66,5 +66,5 @@ def build(company: Company) -> dict[str, pa.Table]:
          "old": "Working", "new": "Escalated"},
         {"of": ids[is_closed], "at": closed[is_closed], "by": owner[is_closed], "field": "Status", "type": "DynamicEnum",
          "old": ended[is_closed], "new": "Closed"},
-    ])  # fmt: skip
+    ], first=20_000_001)  # fmt: skip
     return {"Case": cases, "CaseHistory": history}

@@ -36,7 +36,7 @@ def build(company: Company) -> dict[str, pa.Table]:
         "StartDate": pa.array([quarters[q]["StartDate"] for q, _ in rows]),
         "IsAmount": pa.array(np.ones(len(rows), dtype=bool)), "IsQuantity": pa.array(np.zeros(len(rows), dtype=bool)),
         "QuotaAmount": money(np.array([base[s] * (100 + 2 * q) // 100 for q, s in rows])),
-        "QuotaQuantity": pa.nulls(len(rows), pa.float64()), "ForecastingTypeId": texts(np.full(len(rows), "0Db000000000001AAA")),
+        "QuotaQuantity": pa.nulls(len(rows), pa.float64()), "ForecastingTypeId": pa.nulls(len(rows), pa.string()),
         "CurrencyIsoCode": texts(np.full(len(rows), "USD")), **stamps(made),
     })  # fmt: skip
     return {
@@ -57,7 +57,7 @@ def _periods(years: range, begin: int) -> list[dict[str, Any]]:
                 start = date(year, 1 + n * months, 1)
                 following = date(year + (n + 1) * months // 12, (n + 1) * months % 12 + 1, 1)
                 rows.append({
-                    "FiscalYearSettingsId": "022000000000001AAA", "Type": kind, "Number": year if kind == "Year" else n + 1,
+                    "FiscalYearSettingsId": None, "Type": kind, "Number": year if kind == "Year" else n + 1,
                     "StartDate": start, "EndDate": following - timedelta(days=1), "IsForecastPeriod": kind == "Quarter",
                     "QuarterLabel": f"Quarter {n + 1}" if kind == "Quarter" else None,
                     "PeriodLabel": f"{start:%B}" if kind == "Month" else None,
