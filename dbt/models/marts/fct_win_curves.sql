@@ -130,12 +130,12 @@ stages as (
         sales_process,
         stage_name
     from {{ ref('dim_stage') }}
-    where not is_closed
+    where not is_closed and sales_process in (select counted.sales_process from counted)
     union all
     select distinct
         sales_process,
         'all stages' as stage_name
-    from {{ ref('dim_stage') }}
+    from counted
 ),
 
 asked as (
@@ -214,14 +214,14 @@ incident as (
         *,
         sum(case when at_risk > 0 then survival_before * won / at_risk else 0 end) {{ upto }} as incidence,
         min(case when at_risk = 0 and survival_before > 1e-12 then 0 else 1 end) {{ upto }} = 1 as is_watched,
-        coalesce(leavers / nullif((at_risk - 1.0) * (at_risk - leavers), 0), 0) as term_left,
-        coalesce(power(survival_before, 2) * won * (at_risk - won) / nullif(1.0 * at_risk * at_risk * (at_risk - 1), 0), 0) as term_won,
-        coalesce(survival_before * won * (at_risk - won) / nullif(1.0 * at_risk * (at_risk - leavers) * (at_risk - 1), 0), 0)
-            as term_both
+        coalesce(leavers / nullif(1.0 * at_risk * (at_risk - leavers), 0), 0) as term_left,
+        coalesce(power(survival_before, 2) * won * (at_risk - won) / nullif(power(cast(at_risk as double), 3), 0), 0) as term_won,
+        coalesce(survival_before * won / nullif(power(cast(at_risk as double), 2), 0), 0) as term_both
     from stepped
 ),
 
--- the Aalen variance sums (F(t) - F(s)) over s: multiplied out, it takes running sums alone
+-- the delta-method variance (Dinse & Larson 1986), exact for many exits in one week where Aalen's is too small; its sums of
+-- (F(t) - F(s)) over s, multiplied out, are running sums
 varied as (
     select
         *,
