@@ -105,7 +105,8 @@ steps as (
     select {{ numbers_between(1, 53) }} as within_weeks
 ),
 
--- week t after the landmark is known of once it is over: nothing later enters a curve
+-- week t after the landmark is known of once it is over: nothing later enters a curve, and nothing that lies a year back, since
+-- queues and habits change (a life table of the period, not of the cohort)
 learned as (
     select
         levelled.sales_process,
@@ -179,7 +180,7 @@ so_far as (
     window known as (
         partition by sales_process, stage_name, age_from_days, within_weeks
         order by known_week
-        range between unbounded preceding and current row
+        range between 51 preceding and current row
     )
 ),
 

@@ -8,8 +8,9 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
@@ -20,8 +21,9 @@ NEVER = datetime(9999, 12, 31)  # noqa: DTZ001 (as above)
 MONDAY = datetime(1970, 1, 5)  # noqa: DTZ001 (as above)
 WEEK = timedelta(days=7)
 MINIMUM_N = 20
-SIZES = {"P1": 700, "P2": 450, "P3": 30}
-"""Deals per process: P1 moves on whole days, so that ties are common; P3 is too small for most stages."""
+SIZES = {"P1": 700, "P2": 450, "P3": 30, "P4": 150}
+OLDEST_DAYS = {"P1": 1100, "P2": 1100, "P3": 1100, "P4": 200}
+"""Deals per process: P1 moves on whole days, so that ties are common; P3 is too small for most stages; P4 is young."""
 STAGES = ("Prospecting", "Qualification", "Needs Analysis", "Proposal", "Negotiation")
 CRM = {
     "Prospecting": ("Pipeline", 10.0), "Qualification": ("Pipeline", 20.0), "Needs Analysis": ("BestCase", 40.0),
@@ -30,12 +32,22 @@ CRM = {
 }  # fmt: skip
 LANDMARKS = (0, 7, 14, 28, 56, 112, 224)
 RATES = {"USD": 1.0, "EUR": 0.8}
+YEAR = 52
 Row = dict[str, Any]
+Cell = tuple[str, str, int]
 
 
-def _history(rng: random.Random, whole_days: bool) -> list[tuple[datetime, str]]:
+class Watched(NamedTuple):
+    """One visit beyond one landmark age: whole weeks watched; 0 nothing yet, 1 won, 2 lost; week of the landmark."""
+
+    weeks: int
+    kind: int
+    landmark_week: int
+
+
+def _history(rng: random.Random, oldest: int, whole_days: bool) -> list[tuple[datetime, str]]:
     """Stages of one deal in order of time: a walk that skips, goes back, waits zero time, closes and reopens."""
-    ago = rng.uniform(0.01, 1100)
+    ago = rng.uniform(0.01, oldest)
     at = (AS_OF - timedelta(days=ago)).replace(microsecond=0)
     if whole_days:
         at = at.replace(hour=0, minute=0, second=0)
@@ -68,7 +80,7 @@ def _land(bench: Any) -> None:
         for _ in range(size):
             number = len(deals) + 1
             currency = rng.choice(("USD", "EUR"))
-            moves = _history(rng, whole_days=process == "P1")
+            moves = _history(rng, OLDEST_DAYS[process], whole_days=process == "P1")
             rows: list[Row] = []
             amount: str | None = None
             close = moves[0][0].date() + timedelta(days=rng.randint(10, 200))
@@ -170,15 +182,17 @@ def _week(instant: datetime) -> float:
 
 def _visits(mart: Mart) -> dict[str, list[Row]]:
     visits: dict[str, list[Row]] = defaultdict(list)
-    for row in mart.rows("select * from mart.fct_stage_visits where basis = 'reported' order by opportunity_id, visit_seq"):
+    for row in mart.rows(
+        "select * from mart.fct_stage_visits where basis = 'reported' order by opportunity_id, visit_seq"
+    ):
         visits[row["opportunity_id"]].append(row)
     return visits
 
 
-def _watched(visits: dict[str, list[Row]], week_no: int) -> dict[tuple[str, str, int], list[tuple[int, int]]]:
-    """(whole weeks watched by the Monday, 0 nothing, 1 won, 2 lost) per process, stage and landmark age, deal by deal."""
+def _watched(visits: dict[str, list[Row]], week_no: int) -> dict[Cell, list[Watched]]:
+    """What the Monday knew per process, stage and landmark age, visit by visit."""
     monday = MONDAY + week_no * WEEK
-    found: dict[tuple[str, str, int], list[tuple[int, int]]] = defaultdict(list)
+    found: dict[Cell, list[Watched]] = defaultdict(list)
     for deal in visits.values():
         for n, visit in enumerate(deal):
             if visit["is_closed_stage"] or not visit["is_mapped"] or visit["is_start_imputed"]:
@@ -189,63 +203,123 @@ def _watched(visits: dict[str, list[Row]], week_no: int) -> dict[tuple[str, str,
                 landmark = visit["entered_at"] + timedelta(days=age)
                 if landmark >= (visit["exited_at"] or AS_OF):
                     continue
-                known = math.floor((monday - landmark) / WEEK)
-                ends = [(known, 0)]
+                ends = [(math.floor((monday - landmark) / WEEK), 0)]
                 if closing is not None:
-                    ends.append((math.ceil((closing["entered_at"] - landmark) / WEEK), 1 if closing["is_won_stage"] else 2))
+                    ends.append(
+                        (math.ceil((closing["entered_at"] - landmark) / WEEK), 1 if closing["is_won_stage"] else 2)
+                    )
                 elif deleted is not None:
                     ends.append((math.floor((deleted - landmark) / WEEK), 0))
                 # an event in a week that is not over is not known; of equal weeks, the event counts
                 weeks, kind = min(ends, key=lambda end: (end[0], end[1] == 0))
                 if weeks >= 1:
                     for stage in (visit["stage_name"], "all stages"):
-                        found[visit["sales_process"], stage, age].append((weeks, kind))
+                        cell = (visit["sales_process"], stage, age)
+                        found[cell].append(Watched(weeks, kind, math.ceil(_week(landmark))))
     return found
 
 
-def test_win_curves_equal_scikit_survival_on_what_each_week_knew(mart: Mart) -> None:
+def _curves(mart: Mart, week_no: int) -> dict[Cell, list[Row]]:
+    found: dict[Cell, list[Row]] = defaultdict(list)
+    for row in mart.rows(f"select * from mart.fct_win_curves where week_no = {week_no} order by within_weeks"):
+        found[row["sales_process"], row["stage_name"], row["age_from_days"]].append(row)
+    return found
+
+
+def _weeks(mart: Mart) -> list[int]:
+    return [row["week_no"] for row in mart.rows("select week_no from mart.dim_forecast_week order by 1")]
+
+
+def test_win_curves_and_their_intervals_equal_scikit_survival(mart: Mart) -> None:
     from sksurv.nonparametric import cumulative_incidence_competing_risks
 
-    visits, checked, bounded, reads = _visits(mart), 0, 0, set()
-    weeks = [row["week_no"] for row in mart.rows("select week_no from mart.dim_forecast_week order by 1")]
-    for week_no in (weeks[0], weeks[40], weeks[77], weeks[-1]):
-        watched = _watched(visits, week_no)
-        curves: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
-        for row in mart.rows(f"select * from mart.fct_win_curves where week_no = {week_no} order by within_weeks"):
-            curves[row["sales_process"], row["stage_name"], row["age_from_days"]].append(row)
-        assert set(watched) <= set(curves)
-        for cell, rows in curves.items():
-            seen = watched.get(cell, [])
-            assert {row["n_at_risk"] for row in rows} == {len(seen)}, cell
-            reads |= {row["reads"] for row in rows}
-            if len(seen) < MINIMUM_N:
-                assert {row["reads"] for row in rows} == {"too few"}
-                assert {row["incidence_won"] for row in rows} == {None}
+    visits, checked, bounded = _visits(mart), 0, 0
+    # weeks that look back to the beginning, so that the year of watching cuts nothing off
+    for week_no in _weeks(mart)[:4]:
+        watched, curves = _watched(visits, week_no), _curves(mart, week_no)
+        assert all(one.landmark_week > week_no - YEAR for seen in watched.values() for one in seen)
+        for cell, seen in watched.items():
+            if len(seen) < MINIMUM_N or not any(one.kind == 1 for one in seen):
                 continue
-            longest = max(weeks for weeks, _ in seen)
-            with np.errstate(divide="ignore", invalid="ignore"):  # where all have left at once, the oracle has no interval
+            with np.errstate(
+                divide="ignore", invalid="ignore"
+            ):  # where all have left at once, the oracle has no interval
                 times, incidence, bounds = cumulative_incidence_competing_risks(
-                    np.array([kind for _, kind in seen] if any(kind for _, kind in seen) else [1, *[0] * (len(seen) - 1)]),
-                    np.array([weeks for weeks, _ in seen]), conf_type="log-log", var_type="Dinse_Approx",
+                    np.array([one.kind for one in seen]), np.array([one.weeks for one in seen]),
+                    conf_type="log-log", var_type="Dinse_Approx",
                 )  # fmt: skip
-            if not any(kind == 1 for _, kind in seen):
-                assert {row["incidence_won"] for row in rows} <= {0, None}, cell
-                continue
             all_left = 1 - incidence[0][-1] < 1e-12
-            for row in rows:
-                after = row["within_weeks"]
-                assert row["reads"] == ("ok" if after <= longest or all_left else "not watched long enough"), (cell, after)
-                if row["reads"] != "ok":
-                    assert row["incidence_won"] is None
+            for row in curves[cell]:
+                at = int(np.searchsorted(times, row["within_weeks"], side="right")) - 1
+                if row["reads"] != "ok" or at < 0:
                     continue
-                at = int(np.searchsorted(times, after, side="right")) - 1
-                expected = incidence[1, at] if at >= 0 else 0
-                assert row["incidence_won"] == pytest.approx(expected, abs=1e-12), (cell, after)
+                expected = incidence[1, at]
+                assert row["incidence_won"] == pytest.approx(expected, abs=1e-12), (cell, row["within_weeks"])
                 checked += 1
                 if 0 < expected < 1 and not all_left:
                     told = (row["incidence_lower"], row["incidence_upper"])
-                    assert told == pytest.approx((bounds[1, 0, at], bounds[1, 1, at]), abs=1e-9), (cell, after)
+                    assert told == pytest.approx((bounds[1, 0, at], bounds[1, 1, at]), abs=1e-9), (
+                        cell,
+                        row["within_weeks"],
+                    )
                     bounded += 1
-    assert checked > 1000
-    assert bounded > 500
-    assert reads == {"ok", "too few", "not watched long enough"}
+    assert checked > 400
+    assert bounded > 200
+
+
+def test_win_curves_equal_a_plain_account_of_what_the_last_year_showed(mart: Mart) -> None:
+    visits, weeks, seen_reads, sources = _visits(mart), _weeks(mart), set(), set()
+    for week_no in (weeks[0], weeks[40], weeks[77], weeks[-1]):
+        watched, curves = _watched(visits, week_no), _curves(mart, week_no)
+        assert set(watched) <= set(curves)
+        told: dict[tuple[Cell, int], tuple[str, Fraction]] = {}
+        for cell, rows in curves.items():
+            alive, incidence, is_watched, n = Fraction(1), Fraction(0), True, 0
+            assert [row["within_weeks"] for row in rows] == list(range(54 if week_no == weeks[-1] else 15))
+            for row in rows:
+                after = row["within_weeks"]
+                if after:
+                    at_risk = [
+                        one for one in watched.get(cell, [])
+                        if one.weeks >= after and one.landmark_week + after > week_no - YEAR
+                    ]  # fmt: skip
+                    left = [one for one in at_risk if one.weeks == after and one.kind]
+                    if after == 1:
+                        n = len(at_risk)
+                    if at_risk:
+                        incidence += alive * Fraction(sum(one.kind == 1 for one in left), len(at_risk))
+                        alive *= 1 - Fraction(len(left), len(at_risk))
+                    elif alive > 0:
+                        is_watched = False
+                told[cell, after] = ("ok" if is_watched else "not watched long enough", incidence)
+            for row in rows:
+                reads, expected = told[cell, row["within_weeks"]]
+                reads = "too few" if n < MINIMUM_N else reads
+                told[cell, row["within_weeks"]] = (reads, expected)
+                assert (row["n_at_risk"], row["reads"]) == (n, reads), (cell, row["within_weeks"])
+                assert row["incidence_won"] == (pytest.approx(float(expected), abs=1e-12) if reads == "ok" else None), (
+                    cell
+                )
+        # the curve to use: own, else the next younger age of the stage, else the process in the same way; never falling
+        for (process, stage, age), rows in curves.items():
+            highest = Fraction(0)
+            for row in rows:
+                found, source = None, "too few"
+                for level in (stage, "all stages"):
+                    for younger in [one for one in reversed(LANDMARKS) if one <= age]:
+                        reads, expected = told[(process, level, younger), row["within_weeks"]]
+                        if found is None and reads == "ok":
+                            found = expected
+                            source = "process" if level == "all stages" else "stage, younger"
+                            if younger == age and level != "all stages":
+                                source = "stage and age"
+                assert row["p_won_from"] == source
+                seen_reads.add(row["reads"])
+                sources.add(source)
+                if found is None:
+                    assert row["p_won"] is None
+                    continue
+                highest = max(highest, found)
+                assert row["p_won"] == pytest.approx(float(highest), abs=1e-12)
+    assert seen_reads == {"ok", "too few", "not watched long enough"}
+    assert sources == {"stage and age", "stage, younger", "process", "too few"}
