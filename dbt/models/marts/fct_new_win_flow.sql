@@ -14,6 +14,7 @@ spells as (
     where basis = 'reported'
 ),
 
+-- a win that was deleted later was a win then: that it would go, no week knew
 wins as (
     select
         spells.sales_process,
@@ -25,7 +26,7 @@ wins as (
     from spells
     inner join {{ ref('fct_opportunities') }} as deals
         on spells.opportunity_id = deals.opportunity_id
-    where spells.is_won_stage and not spells.is_tie and not deals.is_deleted
+    where spells.is_won_stage and not spells.is_tie
     group by
         spells.sales_process, cast(ceil({{ week_number('spells.opened_at') }}) as integer),
         cast(ceil({{ week_number('spells.entered_at') }}) as integer)

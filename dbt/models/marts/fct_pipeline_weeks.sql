@@ -74,7 +74,7 @@ judged as (
         weeks.fiscal_quarter,
         coalesce(on_mondays.close_on < weeks.ends_before, false) as is_due,
         {{ elapsed_days('on_mondays.entered_at', 'cast(weeks.week_starts_on as timestamp)') }} as age_days,
-        case when won_by_end.opportunity_id is not null and not deals.is_deleted then 1 else 0 end as is_won,
+        case when won_by_end.opportunity_id is not null then 1 else 0 end as is_won,
         case when deals.is_deleted then 1 else 0 end as is_deleted
     from on_mondays
     inner join weeks on on_mondays.week_no = weeks.week_no

@@ -13,7 +13,7 @@ wins as (
     from {{ ref('fct_stage_visits') }} as visits
     inner join {{ ref('fct_opportunities') }} as deals
         on visits.opportunity_id = deals.opportunity_id
-    where visits.basis = 'reported' and visits.is_won_stage and not visits.is_tie and not deals.is_deleted
+    where visits.basis = 'reported' and visits.is_won_stage and not visits.is_tie
 ),
 
 weeks as (
