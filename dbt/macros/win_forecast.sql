@@ -33,7 +33,8 @@
 {#- What past windows brought that was not open at their start, for each forecast: the 52 latest windows that were over by then.
 
 `horizons` names a CTE: forecast_key, known_week (whole week number), weeks_from and weeks_to (weeks ahead, fraction allowed).
-Gives one row per forecast, sales process and window: forecast_key, sales_process, recency (1: the latest), n_won, money.
+Gives one row per forecast, sales process and window: forecast_key, sales_process, recency (1: the latest), n_won, money, both
+rounded to 6 decimals: the difference of two equal sums of doubles is noise.
 -#}
 {% macro new_win_windows(horizons) -%}
     {%- set weight -%}
@@ -52,8 +53,8 @@ Gives one row per forecast, sales process and window: forecast_key, sales_proces
         horizons.forecast_key,
         flow.sales_process,
         cast(min(horizons.known_week - ceil(horizons.weeks_to)) - flow.start_week_no as integer) + 1 as recency,
-        {{ ordered_sum('(' ~ weight ~ ') * flow.n_won', 'flow.within_weeks') }} as n_won,
-        {{ ordered_sum('(' ~ weight ~ ') * cast(flow.money as double)', 'flow.within_weeks') }} as money
+        round({{ ordered_sum('(' ~ weight ~ ') * flow.n_won', 'flow.within_weeks') }}, 6) as n_won,
+        round({{ ordered_sum('(' ~ weight ~ ') * cast(flow.money as double)', 'flow.within_weeks') }}, 6) as money
     from {{ horizons }} as horizons
     inner join {{ ref('fct_new_win_flow') }} as flow
         on

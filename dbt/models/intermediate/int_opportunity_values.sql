@@ -45,6 +45,10 @@ rows_seen as (
         and (not history.is_deleted or deals.is_deleted)
 ),
 
+deals_seen as (
+    select distinct opportunity_id from rows_seen
+),
+
 linked as (
     select
         *,
@@ -92,8 +96,8 @@ spans as (
         {{ end_of_time() }} as valid_to,
         true as is_imputed
     from deals
-    left join (select distinct opportunity_id from rows_seen) as seen on deals.opportunity_id = seen.opportunity_id
-    where seen.opportunity_id is null
+    left join deals_seen on deals.opportunity_id = deals_seen.opportunity_id
+    where deals_seen.opportunity_id is null
 ),
 
 currencies as (

@@ -25,7 +25,10 @@ quarters as (
 )
 
 select
-    cast(extract(year from starts_on) + case when first_month > 1 and extract(month from starts_on) >= first_month then 1 else 0 end as {{ dbt.type_string() }})
+    cast(
+        extract(year from starts_on)
+        + case when first_month > 1 and extract(month from starts_on) >= first_month then 1 else 0 end as {{ dbt.type_string() }}
+    )
     || '-Q' || cast(cast(floor(((extract(month from starts_on) - first_month + 12) % 12) / 3) + 1 as integer) as {{ dbt.type_string() }})
         as fiscal_quarter,
     quarter_offset,

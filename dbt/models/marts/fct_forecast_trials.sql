@@ -13,11 +13,11 @@ deals as (
         opportunity_id,
         sales_process,
         stage_name,
-        max(money) as money
-        {%- for offset in range(4) %},
+        {%- for offset in range(4) %}
         max(case when quarter_offset = {{ offset }} then p_won_by_end end) as p_{{ offset }},
-        max(case when quarter_offset = {{ offset }} then p_won_error end) as error_{{ offset }}
+        max(case when quarter_offset = {{ offset }} then p_won_error end) as error_{{ offset }},
         {%- endfor %}
+        max(money) as money
     from {{ ref('fct_deal_forecasts') }}
     where p_won_by_end is not null
     group by opportunity_id, sales_process, stage_name

@@ -173,7 +173,7 @@ levelled as (
         {{ ordered_sum('best_case_money', 'sales_process') }} as best_case_money,
         {{ ordered_sum('weighted_money', 'sales_process') }} as weighted_money,
         case
-            when sum(case when is_known then 1 else 0 end) = 0 then 'too few past deals'
+            when sum(case when is_known then 1 else 0 end) = 0 then 'too few past deals or weeks in every process'
             when min(case when is_known then 1 else 0 end) = 0
                 then 'without ' || {{ names_in_order('case when not is_known then sales_process end') }}
             when sum(n_without_money) > 0 then 'some amounts unknown'

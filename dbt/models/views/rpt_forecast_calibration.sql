@@ -108,10 +108,13 @@ rated as (
         *,
         cast(n_won as double) / nullif(n_deal_weeks, 0) as base_rate,
         case
-            when method = 'base rate' then cast(n_won as double) / nullif(n_deal_weeks, 0) * (1 - cast(n_won as double) / nullif(n_deal_weeks, 0))
+            when
+                method = 'base rate'
+                then cast(n_won as double) / nullif(n_deal_weeks, 0) * (1 - cast(n_won as double) / nullif(n_deal_weeks, 0))
             else squares / nullif(n_deal_weeks, 0)
         end as brier,
-        case when method = 'base rate' then cast(n_won as double) / nullif(n_deal_weeks, 0) else p_sum / nullif(n_deal_weeks, 0) end as mean_p
+        case when method = 'base rate' then cast(n_won as double) / nullif(n_deal_weeks, 0) else p_sum / nullif(n_deal_weeks, 0) end
+            as mean_p
     from deal_scores
 ),
 
@@ -299,7 +302,9 @@ money_gaps as (
         min(means.n_quarters) as n_quarters,
         min(means.mean_gap) as mean_gap,
         min({{ student_t_975('means.n_quarters - 1') }})
-        * sqrt({{ ordered_sum('power(gaps.gap - means.mean_gap, 2)', 'gaps.fiscal_quarter') }} / min((means.n_quarters - 1) * means.n_quarters))
+        * sqrt(
+            {{ ordered_sum('power(gaps.gap - means.mean_gap, 2)', 'gaps.fiscal_quarter') }} / min((means.n_quarters - 1) * means.n_quarters)
+        )
             as half_width
     from {{ kind }}_means as means
     inner join {{ kind }}_gaps as gaps on means.level = gaps.level and means.method_no = gaps.method_no
@@ -310,6 +315,7 @@ money_gaps as (
 put_together as (
     select
         rated.*,
+        run.as_of,
         money_scores.n_weeks,
         money_scores.truth_sum,
         money_scores.error_sum,
@@ -323,6 +329,7 @@ put_together as (
         money_compared.mean_gap + money_compared.half_width as money_gap_upper,
         rated.fiscal_quarter = 'all' and rated.method_no > 1 as is_compared
     from rated
+    cross join run
     left join money_scores
         on
             rated.level = money_scores.level
@@ -359,6 +366,5 @@ select
     cast(money_gap_lower as double) as money_gap_lower,
     cast(money_gap_upper as double) as money_gap_upper,
     case when is_compared and method_no <= 4 then {{ beaten('money_gap_lower', 'money_gap_upper') }} end as money_verdict,
-    run.as_of
+    as_of
 from put_together
-cross join run
