@@ -4,6 +4,7 @@ currencies and a CRM that states categories, probabilities and close dates. One 
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections import defaultdict
@@ -788,3 +789,34 @@ def test_errors_in_money_equal_a_plain_account_of_each_week(mart: Mart) -> None:
             verdicts.add(row["money_verdict"])
     assert checked > 70
     assert verdicts
+
+
+@pytest.mark.parametrize(
+    ("first_month", "as_of", "current", "starts", "first"),
+    [
+        (1, datetime(2026, 7, 1), "2026-Q3", "2026-07-01", "2024-Q3"),  # noqa: DTZ001 (the warehouse holds naive UTC)
+        (2, datetime(2026, 1, 31, 23), "2026-Q4", "2025-11-01", "2024-Q4"),  # noqa: DTZ001
+        (7, datetime(2026, 7, 1), "2027-Q1", "2026-07-01", "2025-Q1"),  # noqa: DTZ001
+        (12, datetime(2026, 2, 28, 12), "2026-Q1", "2025-12-01", "2024-Q1"),  # noqa: DTZ001
+    ],
+)
+def test_fiscal_quarters_follow_the_orgs_first_month(
+    bench: Any, first_month: int, as_of: datetime, current: str, starts: str, first: str
+) -> None:
+    bench.control(as_of=as_of)
+    with bench.connect() as connection:
+        connection.execute("update control.run set fiscal_year_start_month = ?", [first_month])
+    bench.build()
+    bench.home.building.unlink(missing_ok=True)
+    bench.dbt.build("measure", only="dim_fiscal_quarter")
+    with duckdb.connect(str(bench.home.building), read_only=True) as connection:
+        rows = connection.execute(
+            "select fiscal_quarter, starts_on::varchar, ends_before::varchar, is_complete, is_current from mart.dim_fiscal_quarter "
+            "order by quarter_offset"
+        ).fetchall()
+    assert len(rows) == 12
+    assert rows[8][:2] == (current, starts)
+    assert [row[4] for row in rows].index(True) == 8
+    assert rows[0][0] == first
+    assert [row[3] for row in rows] == [True] * 8 + [False] * 4
+    assert all(row[2] == following[1] for row, following in itertools.pairwise(rows))
