@@ -14,7 +14,8 @@
 {%- endmacro %}
 
 {#- Uniform draw in [0, 1) from a key (text) and a counter. The engine's own hash of two columns is the xor of two hashes, so
-that two keys would move together over all counters: the hash of that xor does not. -#}
+that two keys would move together over all counters: the hash of that xor does not. Another version of the engine may hash
+another way: figures that rest on draws then move within the noise of the trials. -#}
 {% macro uniform_draw(key, counter) -%}
     {{ return(adapter.dispatch('uniform_draw', 'leanfunnel')(key, counter)) }}
 {%- endmacro %}
