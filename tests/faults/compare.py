@@ -36,7 +36,8 @@ def compare(org: Org, landing: Path, names: tuple[str, ...]) -> Counter[str]:
     """How many records are `lost` (not landed, or taken for deleted), `doubled` (one version twice, or still there though
     gone) and `stale` (a value differs)."""
     log, wrong = LandingLog(landing), Counter({"lost": 0, "doubled": 0, "stale": 0})
-    with duckdb.connect(config={"threads": 1, "TimeZone": "UTC"}) as db:
+    with duckdb.connect(config={"threads": 1}) as db:
+        db.execute("SET TimeZone = 'UTC'")
         for name in names:
             db.register("truth", truth(org, name))
             state = log.state(name)
@@ -94,7 +95,8 @@ _STAGING = {
 def compare_staging(org: Org, warehouse: Path) -> Counter[str]:
     """The same of the staged opportunities and users: living records, by the columns that staging takes over as they are."""
     wrong: Counter[str] = Counter()
-    with duckdb.connect(str(warehouse), read_only=True, config={"TimeZone": "UTC"}) as db:
+    with duckdb.connect(str(warehouse), read_only=True) as db:
+        db.execute("SET TimeZone = 'UTC'")
         for model, (name, columns) in _STAGING.items():
             db.register("truth", truth(org, name))
             living = "WHERE NOT \"IsDeleted\"" if name == "Opportunity" else ""
@@ -103,7 +105,7 @@ def compare_staging(org: Org, warehouse: Path) -> Counter[str]:
             if row is None:
                 raise AssertionError(f"no model stg_salesforce__{model}")
             key = next(iter(columns))
-            staged = f"(SELECT * FROM \"{row[0]}\".stg_salesforce__{model} WHERE _operation <> 'delete')"
+            staged = f"(SELECT * FROM \"{row[0]}\".stg_salesforce__{model} WHERE NOT is_deleted)"
             real = f"(SELECT * FROM truth {living})"
             on, same = f's.{key} = t."Id"', " AND ".join(f's.{s} IS NOT DISTINCT FROM t."{t}"' for s, t in columns.items())
             wrong += Counter(
