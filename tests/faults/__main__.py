@@ -11,13 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from tests.faults.mutations import MUTATIONS
-from tests.faults.play import Outcome, play
+from tests.faults.play import Outcome, play_seed
 from tests.faults.schedule import FAULTS, schedule
-
-
-def one(seed: int, bug: str | None) -> Outcome:
-    """The outcome of one seed; in a worker."""
-    return play(schedule(seed), bug=bug)
 
 
 def main() -> int:
@@ -32,14 +27,14 @@ def main() -> int:
     options = parser.parse_args()
     if options.seed is not None:
         print(schedule(options.seed))
-        outcome = one(options.seed, options.bug)
+        outcome = play_seed(options.seed, options.bug)
         print(outcome)
         return int(outcome.is_red)
     first, last = (int(part) for part in options.seeds.split(":"))
     started, total = time.monotonic(), Outcome(-1)
     red: list[int] = []
     with ProcessPoolExecutor(options.processes, mp_context=get_context("forkserver")) as pool:
-        running = [pool.submit(one, seed, options.bug) for seed in range(first, last)]
+        running = [pool.submit(play_seed, seed, options.bug) for seed in range(first, last)]
         for number, done in enumerate(running, start=1):
             outcome = done.result()
             for name in ("wrong", "fired", "kills", "changes"):

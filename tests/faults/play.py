@@ -41,7 +41,7 @@ from salesforce_simulator.server import serve
 from salesforce_simulator.service import Options, Service
 from tests.faults.compare import compare
 from tests.faults.mutations import MUTATIONS
-from tests.faults.schedule import Kill, Schedule
+from tests.faults.schedule import Kill, Schedule, schedule
 
 ROOT = Path(__file__).resolve().parents[2]
 OBJECTS = ("User", "Account", "RecordType", "OpportunityStage", STAGE_PICKLIST, "Opportunity", "OpportunityHistory", "Task")
@@ -316,6 +316,11 @@ class _Changes:
         stamp = self.org.now.strftime("%Y-%m-%dT%H:%M:%SZ")
         change = {"Id": self._deal(), "Name": f"Under way {self.draws.random()}", "SystemModstamp": stamp}
         return {"object": "Opportunity", "records": [change] if change["Id"] else []}
+
+
+def play_seed(seed: int, bug: str | None = None) -> Outcome:
+    """Plays the schedule of a seed; for a worker."""
+    return play(schedule(seed), bug=bug)
 
 
 def play(plan: Schedule, *, bug: str | None = None) -> Outcome:
