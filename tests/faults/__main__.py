@@ -1,3 +1,4 @@
+# ruff: noqa: T201 - it reports to the terminal
 """`python -m tests.faults --seeds 0:1000`: the schedules on two processes; the last line is JSON. Exit 1 where one is red."""
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def main() -> int:
             if outcome.is_red:
                 red.append(outcome.seed)
                 why = outcome.failed or dict(outcome.wrong)
-                print(f"seed {outcome.seed}: {why}; again with: python -m tests.faults --seed {outcome.seed}", flush=True)
+                print(
+                    f"seed {outcome.seed}: {why}; again with: python -m tests.faults --seed {outcome.seed}", flush=True
+                )
             if number % 100 == 0:
                 print(f"{number} schedules, {time.monotonic() - started:.0f} s", flush=True)
     fired = {kind: total.fired[kind] for kind in sorted(FAULTS)}

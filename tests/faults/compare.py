@@ -53,9 +53,7 @@ def _compared(db: duckdb.DuckDBPyConnection, name: str, files: list[str], column
     key = ", ".join(f'"{column}"' for column in OBJECTS[name].key)
     shown = {row[0]: row[1] for row in db.execute("DESCRIBE truth").fetchall()}
     landed = [column for column in columns if not column.startswith("_")]
-    db.execute(
-        "CREATE OR REPLACE TEMP TABLE landed AS SELECT * FROM read_parquet(?, union_by_name = true)", [files]
-    )
+    db.execute("CREATE OR REPLACE TEMP TABLE landed AS SELECT * FROM read_parquet(?, union_by_name = true)", [files])
     db.execute(
         f"CREATE OR REPLACE TEMP TABLE newest AS SELECT * FROM landed "
         f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY _batch_seq DESC) = 1"
@@ -99,15 +97,18 @@ def compare_staging(org: Org, warehouse: Path) -> Counter[str]:
         db.execute("SET TimeZone = 'UTC'")
         for model, (name, columns) in _STAGING.items():
             db.register("truth", truth(org, name))
-            living = "WHERE NOT \"IsDeleted\"" if name == "Opportunity" else ""
+            living = 'WHERE NOT "IsDeleted"' if name == "Opportunity" else ""
             row = db.execute("SELECT table_schema FROM information_schema.tables WHERE table_name = ?",
                              [f"stg_salesforce__{model}"]).fetchone()  # fmt: skip
             if row is None:
                 raise AssertionError(f"no model stg_salesforce__{model}")
             key = next(iter(columns))
-            staged = f"(SELECT * FROM \"{row[0]}\".stg_salesforce__{model} WHERE NOT is_deleted)"
+            staged = f'(SELECT * FROM "{row[0]}".stg_salesforce__{model} WHERE NOT is_deleted)'
             real = f"(SELECT * FROM truth {living})"
-            on, same = f's.{key} = t."Id"', " AND ".join(f's.{s} IS NOT DISTINCT FROM t."{t}"' for s, t in columns.items())
+            on, same = (
+                f's.{key} = t."Id"',
+                " AND ".join(f's.{s} IS NOT DISTINCT FROM t."{t}"' for s, t in columns.items()),
+            )
             wrong += Counter(
                 lost=_one(db, f"SELECT count(*) FROM {real} t ANTI JOIN {staged} s ON {on}"),
                 doubled=_one(db, f"SELECT count(*) - count(DISTINCT {key}) FROM {staged}")

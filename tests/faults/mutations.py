@@ -79,7 +79,10 @@ def _no_count() -> Iterator[None]:
         stack.enter_context(_rewritten(decode, "csv_pages", ("if arrived != page.stated:", "if False:")))
         stack.enter_context(
             _rewritten(
-                extract, "_complete", ("if decoded.rows != processed:", "if False:"), ("if decoded.rows != stated:", "if False:")
+                extract,
+                "_complete",
+                ("if decoded.rows != processed:", "if False:"),
+                ("if decoded.rows != stated:", "if False:"),
             )
         )
         yield

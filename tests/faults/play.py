@@ -44,7 +44,16 @@ from tests.faults.mutations import MUTATIONS
 from tests.faults.schedule import Kill, Schedule, schedule
 
 ROOT = Path(__file__).resolve().parents[2]
-OBJECTS = ("User", "Account", "RecordType", "OpportunityStage", STAGE_PICKLIST, "Opportunity", "OpportunityHistory", "Task")
+OBJECTS = (
+    "User",
+    "Account",
+    "RecordType",
+    "OpportunityStage",
+    STAGE_PICKLIST,
+    "Opportunity",
+    "OpportunityHistory",
+    "Task",
+)
 _OVERLAP = timedelta(minutes=10)
 _HIDDEN = ("Opportunity", "Amount")
 _SPAWN = multiprocessing.get_context("forkserver")
@@ -131,9 +140,9 @@ def _until_killed(url: str, home: Path, bulk_from: int, bug: str | None, kill: K
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def hook(name: str, given: tuple[Any, ...]) -> None:
-        if name == "http.client.send":
-            event("land" if landing else "extract")
-        elif name in ("open", "os.mkdir", "os.rename", "os.remove") and str(given[0]).startswith(str(home)):
+        if name == "http.client.send" or (
+            name in ("open", "os.mkdir", "os.rename", "os.remove") and str(given[0]).startswith(str(home))
+        ):
             event("land" if landing else "extract")
 
     commit, numbered = LandingLog.commit, landing_log._numbered
