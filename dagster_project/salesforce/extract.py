@@ -47,6 +47,10 @@ class LandedBefore(Protocol):
         """The columns that are landed."""
 
     @property
+    def missing_fields(self) -> tuple[str, ...]:
+        """Wanted fields that the newest batch came without."""
+
+    @property
     def files(self) -> list[str]:
         """All live Parquet files."""
 
@@ -305,7 +309,7 @@ def _fetch(run: _Run, spec: ObjectSpec) -> _Fetched:
             folder.mkdir()
     path, new, deleted, received, watermark, proof = fetched
     mode = "incremental" if window.low else "full"
-    grown = state.batch_seq > 0 and not set(fields) <= set(state.columns)
+    grown = state.batch_seq > 0 and bool(set(fields) - set(state.columns) or set(fields) & set(state.missing_fields))
     seconds = time.monotonic() - started
     if new == 0 and state.batch_seq > 0 and not grown:
         run.progress(spec.name, "unchanged")
@@ -347,6 +351,8 @@ def _window(
         and watermark.get("value")
         # a field that was never landed has no past in the log: all rows are looked at once more
         and set(fields) <= set(state.columns)
+        # nor has one that was out of sight when rows were last landed: those rows hold nothing in its place
+        and not set(fields) & set(state.missing_fields)
     )
     low = datetime.fromisoformat(str(watermark["value"])) - OVERLAP if goes_on else None
     return soql.Window(cursor, low.replace(microsecond=0) if low else None, run.high)
