@@ -30,6 +30,7 @@ if (
     from dagster_project.publish.publication import Manifest
     from dagster_project.salesforce.auth import Credentials
     from dagster_project.salesforce.extract import ExtractReport
+    from dagster_project.salesforce.guards import Addresses
     from dagster_project.warehouse.dbt_build import DbtBuild
 
 Progress = Callable[[str, str, int, int], None]
@@ -62,6 +63,7 @@ class Request:
     measurable_share: float = 0.20
     extra_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mapped_fields: Mapping[str, str] = field(default_factory=dict)
+    addresses: Addresses | None = None
     keep_publications: int = 3
     api_version: str = "62.0"
 
@@ -276,6 +278,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             mapped_fields={
                 name: tuple(columns.values()) for name, columns in mapped_source(request.mapped_fields).items()
             },
+            addresses=request.addresses,
             progress=on_event,
         )
     log.record_inventory(report.inventory, run_id=run_id)

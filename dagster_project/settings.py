@@ -176,6 +176,7 @@ class Settings(BaseModel):
             measurable_share=options.measurable_share,
             extra_fields=self.wanted_fields,
             mapped_fields=options.mapped_fields,
+            addresses=self.addresses,
             keep_publications=options.keep_publications,
             api_version=self.login.api_version,
         )

@@ -81,6 +81,7 @@ _NOTATION = {
     "CaseHistory": f"Id:id IsDeleted:bool CaseId:id {_TRACKED}",
     # the organization: teams, processes, calendar, targets
     "UserRole": "Id:id Name:text DeveloperName:text ParentRoleId:id LastModifiedDate:datetime SystemModstamp:datetime",
+    "Group": f"Id:id Name:text DeveloperName:text Type:text RelatedId:id OwnerId:id {_STAMPS}",
     "BusinessProcess": f"Id:id Name:text TableEnumOrId:text IsActive:bool {_STAMPS}",
     "Period": "Id:id FiscalYearSettingsId:id Type:text Number:int StartDate:date EndDate:date IsForecastPeriod:bool "
     "QuarterLabel:text PeriodLabel:text FullyQualifiedLabel:text SystemModstamp:datetime",

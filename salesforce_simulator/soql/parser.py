@@ -111,7 +111,8 @@ class _Parser:
         while self.sign(","):
             select.append(self.item(nested))
         self.expect_word("FROM")
-        source = self.path()
+        # Group is an object too: a keyword only where BY follows
+        source = self.path() if not self.token.is_word("GROUP") else Path(("Group",), self.advance().at)
         alias = self.optional_alias()
         aliases: dict[str, tuple[str, ...]] = {}
         while self.sign(","):

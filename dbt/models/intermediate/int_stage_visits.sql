@@ -83,7 +83,10 @@ timeline as (
     select
         *,
         cast(null as {{ dbt.type_string() }}) as gap_kind,
-        deleted_at as ended_at,
+        -- a record that says it was deleted before its last change lived until that change
+        case
+            when deleted_at is not null then greatest(deleted_at, max(changed_at) over (partition by opportunity_id))
+        end as ended_at,
         case when deleted_at is not null then 'deleted' end as ended_kind
     from changes
 ),

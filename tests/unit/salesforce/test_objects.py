@@ -64,9 +64,9 @@ def test_a_misspelled_field_of_a_custom_object_names_the_nearest_and_the_setting
 def test_an_address_that_the_settings_leave_out_is_in_the_inventory() -> None:
     found = _described(("Id", "id"), ("Mail__c", "email"))
     for addresses in (None, Addresses("none"), Addresses("hashed", None)):
-        names, rows = readable_fields(custom_object("Visit__c"), found, ["Mail__c"], addresses)
+        names, rows = readable_fields(custom_object("Visit__c"), found, ["Mail__c"], addresses=addresses)
         assert names == ["Id"]
         assert [row.status for row in rows if row.field == "Mail__c"] == ["left out"]
-    names, rows = readable_fields(custom_object("Visit__c"), found, ["Mail__c"], Addresses("plain"))
+    names, rows = readable_fields(custom_object("Visit__c"), found, ["Mail__c"], addresses=Addresses("plain"))
     assert names == ["Id", "Mail__c"]
     assert [row.status for row in rows if row.field == "Mail__c"] == ["present"]
