@@ -8,7 +8,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint unit integration coverage clients bench-simulator lock clean
+.PHONY: help install demo dev test lint unit integration coverage clients bench-extract bench-simulator lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ coverage: $(VENV)/.dev ## do the 95 % intervals of conversion cover the planted 
 
 clients: $(VENV)/.dev ## clients that others wrote against the simulator: every row, equal by hash (needs npm)
 	$(BIN)/python -m bench.clients
+
+bench-extract: $(VENV)/.dev ## extraction of 1,000,000 opportunities beside its peers and the limit
+	$(BIN)/python -m bench.extract
 
 bench-simulator: $(VENV)/.dev ## an org of 1,000,000 opportunities, generated and served, beside a static file server
 	$(BIN)/python -m bench.simulator --opportunities 1000000

@@ -18,6 +18,7 @@ from dagster_project.errors import SettingsError, nearest
 from dagster_project.publish.publication import PublishError, read_manifest
 
 # a cell that a spreadsheet would run as a formula is prefixed with an apostrophe (OWASP, CSV injection)
+_LONGEST_CELL = 300
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _TABLE_ROWS = 40
 
@@ -185,7 +186,9 @@ def _shown(value: Any) -> str:
         return f"{value:,.0f}" if abs(float(value)) >= 1000 else f"{value:,.2f}".rstrip("0").rstrip(".")
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M") if value.time() != datetime.min.time() else value.strftime("%Y-%m-%d")
-    return escape(str(value))
+    text = str(value)
+    # a list of thousands of record ids is for csv and json, which hold it whole
+    return escape(text if len(text) <= _LONGEST_CELL else text[:_LONGEST_CELL] + " …")
 
 
 def _question(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from bench.clients.truth import OBJECTS, Extract, Truth
 
 _SINCE = "2023-01-01T00:00:00Z"
 _TIMEOUT = 900
+_LOGIN = ("client_id", "client_secret", "refresh_token")
 
 
 class ClientError(Exception):
@@ -122,22 +123,29 @@ def airbyte_incremental(stand: Stand, client: Client, change: Any) -> dict[str, 
     return found
 
 
-def _read(
-    stand: Stand, client: Client, mode: str, state: list[dict[str, Any]] | None
-) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
+def airbyte_streams(
+    stand: Stand, client: Client, names: Collection[str] = ("Opportunity",), mode: str = "full_refresh"
+) -> list[str]:
+    """The command that syncs these streams, its configuration and catalog written."""
     config = stand.folder / "airbyte.json"
-    keys = ("client_id", "client_secret", "refresh_token")
-    login = {k: stand.ready[k] for k in keys}
+    login = {k: stand.ready[k] for k in _LOGIN}
     config.write_text(json.dumps(login | {"auth_type": "Client", "is_sandbox": False, "start_date": _SINCE}))
     catalog = next(m for m in _airbyte(stand, client, "discover", "--config", str(config)) if m["type"] == "CATALOG")
     streams = [
         {"stream": s, "sync_mode": mode, "destination_sync_mode": "append", "cursor_field": ["SystemModstamp"]}
         for s in catalog["catalog"]["streams"]
-        if s["name"] in OBJECTS
+        if s["name"] in names
     ]
     chosen = stand.folder / f"airbyte-{mode}.json"
     chosen.write_text(json.dumps({"streams": streams}))
-    arguments = ["read", "--config", str(config), "--catalog", str(chosen)]
+    program = str(client.home / "bin" / "source-salesforce")
+    return [program, "read", "--config", str(config), "--catalog", str(chosen)]
+
+
+def _read(
+    stand: Stand, client: Client, mode: str, state: list[dict[str, Any]] | None
+) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
+    _, *arguments = airbyte_streams(stand, client, OBJECTS, mode)
     if state is not None:
         file = stand.folder / "airbyte-state.json"
         file.write_text(json.dumps(state))
@@ -154,24 +162,25 @@ def _read(
 # Singer
 
 
-def tap(stand: Stand, client: Client, way: str) -> dict[str, Extract]:
-    """One sync by `REST` (queryAll) or `BULK` (Bulk API 1.0, CSV and XML)."""
-    keys = ("client_id", "client_secret", "refresh_token")
+def tap_properties(stand: Stand, client: Client, way: str, names: Collection[str]) -> list[str]:
+    """The command that syncs these streams by `REST` or `BULK`, its configuration and properties written."""
     config = stand.folder / f"tap-{way}.json"
-    config.write_text(
-        json.dumps(
-            {k: stand.ready[k] for k in keys}
-            | {"is_sandbox": False, "start_date": _SINCE, "api_type": way, "select_fields_by_default": True}
-        )
-    )
+    login = {k: stand.ready[k] for k in _LOGIN}
+    more = {"is_sandbox": False, "start_date": _SINCE, "api_type": way, "select_fields_by_default": True}
+    config.write_text(json.dumps(login | more))
     program = str(client.home / "bin" / "tap-salesforce")
     catalog = json.loads(run([program, "--config", str(config), "--discover"], stand))
     for stream in catalog["streams"]:
         for entry in stream["metadata"]:
-            entry["metadata"]["selected"] = stream["stream"] in OBJECTS
+            entry["metadata"]["selected"] = stream["stream"] in names
     properties = stand.folder / f"tap-{way}-properties.json"
     properties.write_text(json.dumps(catalog))
-    output = run([program, "--config", str(config), "--properties", str(properties)], stand)
+    return [program, "--config", str(config), "--properties", str(properties)]
+
+
+def tap(stand: Stand, client: Client, way: str) -> dict[str, Extract]:
+    """One sync by `REST` (queryAll) or `BULK` (Bulk API 1.0, CSV and XML)."""
+    output = run(tap_properties(stand, client, way, OBJECTS), stand)
     messages = (json.loads(line) for line in output.splitlines())
     found = _by_object((m["stream"], m["record"]) for m in messages if m["type"] == "RECORD")
     return {name: stand.truth.compare(name, found[name], deleted=True) for name in OBJECTS}
