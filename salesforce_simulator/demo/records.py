@@ -88,11 +88,15 @@ class Writer:
             moments.append((UNKNOWN_STAGE, last - 1, True))
         moments.sort(key=lambda m: m[1])
         tie = (self.draw() < 0.01 and not quiet) or 3 in near
+        known = False
         for n, (s, t, _) in enumerate(moments):
             final = n == len(moments) - 1
-            known = final or RANK.get(s, 3) >= 4 or 7 in breach or self.draw() < 0.7
+            # an estimate that was made once stays, and is revised now and then on the way to the last one
+            known = (final or RANK.get(s, 3) >= 4 or 7 in breach or self.draw() < 0.7) or known
+            revision = 0 if final or not amount or amount < 1 else (i + n // 2 * 3) % 7 - 3
+            estimate = round(amount * (1 + revision / 20), 2) if amount else amount
             date = close if final else close - timedelta(days=int(self.draw() * 3) * 14)
-            self._history(record, s, t, amount if known else None, date, account, owner, deleted)
+            self._history(record, s, t, estimate if known else None, date, account, owner, deleted)
             if tie and final:
                 self._history(record, s, t, amount, close, account, owner, deleted)
         created, modified = deal.created, moments[-1][1]

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dagster_project.landing import LandingLog
+
 RULES = [str(number) for number in range(2, 11)]
 CLOSED = ("Closed Won", "Closed Lost")
 NOT_MAPPED = ["R11", "R12", "R13", "R14", "R23", "R24"]
@@ -113,6 +115,12 @@ def test_each_definition_accounts_for_every_row(demo) -> None:
     assert [row[0] for row in rows if row[1] != "measured"] == NOT_MAPPED
     assert {row[1:] for row in rows if row[0] in NOT_MAPPED} == {("not configured", None, None)}
     assert all(raw == parts for _, state, raw, parts in rows if state == "measured"), rows
+
+
+def test_the_proof_of_each_object_is_published(demo) -> None:
+    rows = demo.query("SELECT object, counted, received, proof FROM rpt_extract_proof")
+    assert {name for name, *_ in rows} == set(LandingLog(demo.home / "landing").objects())
+    assert {(proof, counted == received) for _, counted, received, proof in rows} == {("exact", True)}
 
 
 def test_a_breach_says_who_what_and_how_to_mend_it(demo) -> None:

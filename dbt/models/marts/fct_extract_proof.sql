@@ -1,0 +1,16 @@
+select
+    object,
+    batch_seq,
+    mode,
+    counted,
+    counted_after,
+    received,
+    case
+        when counted is null or received is null then 'not stated'
+        when received = counted then 'exact'
+        -- rows left or entered the window while it was read: what arrived lies between the two counts
+        when received between least(counted, counted_after) and greatest(counted, counted_after) then 'org moved'
+        else 'incomplete'
+    end as proof,
+    read_at
+from {{ ref('stg_control__landed_object') }}

@@ -1,0 +1,12 @@
+select
+    proof.object,
+    cast(proof.batch_seq as bigint) as batch_seq,
+    proof.mode,
+    cast(proof.counted as bigint) as counted,
+    cast(proof.counted_after as bigint) as counted_after,
+    cast(proof.received as bigint) as received,
+    proof.proof,
+    proof.read_at,
+    {{ elapsed_days('proof.read_at', 'run.as_of') }} * 24 as hours_since_read
+from {{ ref('fct_extract_proof') }} as proof
+cross join {{ ref('dim_run') }} as run
