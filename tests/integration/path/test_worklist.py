@@ -25,7 +25,9 @@ def _decide(demo, *arguments: str) -> str:
 def test_each_planted_breach_stands_once_in_an_item_of_its_record(demo) -> None:
     items = _list(demo, "--all")
     assert len({item["record_id"] for item in items}) == len(items)
-    found = {(one["rule"], item["record_id"]) for item in items for one in item["breaches"]}
+    # nothing is planted for the others, which find what the company does of itself
+    rules = {f"R{int(rule):02d}" for rule in demo.truth["breaches"]}
+    found = {(one["rule"], item["record_id"]) for item in items for one in item["breaches"] if one["rule"] in rules}
     planted = {
         (f"R{int(rule):02d}", record)
         for rule, records in demo.truth["breaches"].items()
