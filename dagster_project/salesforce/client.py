@@ -59,6 +59,10 @@ class OrgIdentity:
     api_version: str
 
 
+NO_ACCESS = ("INSUFFICIENT_ACCESS", "INSUFFICIENT_ACCESS_OR_READONLY", "FORBIDDEN", "FUNCTIONALITY_NOT_ENABLED")
+"""What a 403 says where this one thing is closed to the user; any other 403 is of the whole org: limits, the API itself."""
+
+
 class SalesforceClient:
     """Logs in at the first call; safe for a few threads. Errors are SalesforceError and name no secret."""
 
@@ -112,13 +116,14 @@ class SalesforceClient:
 
     def describe(self, name: str) -> ObjectDescription | None:
         """An object as this user sees it; None where the org does not show it (it tells no more than that)."""
-        response = self.request("GET", f"sobjects/{name}/describe", doing=f"describe {name}", allow=(400, 404))
+        response = self.request("GET", f"sobjects/{name}/describe", doing=f"describe {name}", allow=(400, 403, 404))
         if response.status_code != 200:
             from dagster_project.salesforce.http import error_of, refused
 
-            if response.status_code == 404 or error_of(response)[0] in ("INVALID_TYPE", "NOT_FOUND"):
+            code = error_of(response)[0]
+            if response.status_code == 404 or code in ("INVALID_TYPE", "NOT_FOUND", *NO_ACCESS):
                 return None
-            raise refused(response, f"describe {name}")
+            raise self._told(refused(response, f"describe {name}"))
         return parse(_json(response, f"describe {name}"))
 
     def organization(self) -> OrgIdentity:

@@ -160,7 +160,7 @@ def _convert(
     target: Target,
     guarded: Mapping[str, str],
 ) -> None:
-    texts = {n: guarded.get(n, f"nullif({_name(n)}, '')") for n in fields}
+    texts = {n: guarded.get(n) or _sound(n, f) for n, f in fields.items()}
     casts = ", ".join(f"CAST({texts[n]} AS {column_type(f)}) AS {_name(n)}" for n, f in fields.items())
     query = f"SELECT {casts} FROM {source}"
     if target.stamp:
@@ -185,6 +185,15 @@ def _convert(
         ) from error
 
 
+def _sound(name: str, field: FieldDescription) -> str:
+    """SQL of a field's text, null for empty; a fraction in a whole number, which a cast would round, becomes no number."""
+    text = f"nullif({_name(name)}, '')"
+    if column_type(field) != "BIGINT":
+        return text
+    whole = f"replace(regexp_replace({_name(name)}, '\\.0*$', ''), '.', '?')"
+    return f"CASE WHEN contains({_name(name)}, '.') THEN {whole} ELSE {text} END"
+
+
 def _bad_value(
     connection: duckdb.DuckDBPyConnection, name: str, fields: Mapping[str, FieldDescription], source: str
 ) -> SalesforceError:
@@ -203,7 +212,7 @@ def _bad_value_or_none(
             continue
         query = (
             f"SELECT {key}, {_name(field)} FROM {source} "
-            f"WHERE nullif({_name(field)}, '') IS NOT NULL AND TRY_CAST({_name(field)} AS {kind}) IS NULL LIMIT 1"
+            f"WHERE nullif({_name(field)}, '') IS NOT NULL AND TRY_CAST({_sound(field, description)} AS {kind}) IS NULL LIMIT 1"
         )
         try:
             row = connection.execute(query).fetchone()

@@ -139,6 +139,8 @@ class _Run:
     addresses: Addresses
     progress: Progress
     folder: Path
+    #: The stages that each record type offers, once they were asked for.
+    offered: Mapping[str, list[dict[str, str]]] | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def pause(self, seconds: float) -> None:
@@ -328,7 +330,8 @@ def _described(run: _Run, spec: ObjectSpec) -> tuple[ObjectDescription | None, s
     from dagster_project.salesforce import stage_picklist
 
     if not spec.described:
-        return (stage_picklist.description(spec), "present") if stage_picklist.is_open(run.client) else (None, "hidden")
+        run.offered = stage_picklist.offered(run.client)
+        return (None, "hidden") if run.offered is None else (stage_picklist.description(spec), "present")
     description = run.client.describe(spec.name)
     if description is None:
         return None, "missing"
@@ -386,7 +389,7 @@ def _complete(
         run.addresses.bind(connection)
         proof: dict[str, Any]
         if not spec.described:
-            page, stated = stage_picklist.page(run.client, folder)
+            page, stated = stage_picklist.page(run.offered or {}, folder)
             decoded = decode.json_pages(connection, spec.name, kinds, [page], typed)
             proof = {"via": "ui-api", "stated": stated}
         else:
