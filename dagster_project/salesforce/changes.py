@@ -16,9 +16,21 @@ from dagster_project.salesforce.decode import LANDED, Stamp, operation
 
 
 def check_keys(connection: duckdb.DuckDBPyConnection, name: str, key: Sequence[str], typed: Path) -> None:
-    """Raise IncompleteExtractError where a record came twice, as when one page is repeated in another's place."""
+    """Raise IncompleteExtractError where a record came twice, as when one page is repeated in another's place, or where
+    an Id was damaged on the way: a byte too many makes a record that no org has."""
     keys = ", ".join(_name(column) for column in key)
-    rows, distinct = _row(connection, f"SELECT count(*), count(DISTINCT ({keys})) FROM {_parquet([str(typed)])}")
+    ids = [_name(column) for column in key if column.endswith("Id")]
+    damaged = " OR ".join(
+        f"{column} IS NULL OR NOT regexp_full_match({column}, '[A-Za-z0-9]{{15,18}}')" for column in ids
+    )
+    query = f"SELECT count(*), count(DISTINCT ({keys})), count(*) FILTER ({damaged}) FROM {_parquet([str(typed)])}"
+    rows, distinct, broken = _row(connection, query)
+    if broken:
+        raise IncompleteExtractError(
+            f"{broken:,} records came without a whole Id.",
+            where=name,
+            todo="Run again; nothing of this object was landed.",
+        )
     if rows != distinct:
         raise IncompleteExtractError(
             f"{rows - distinct:,} records came twice, so others are missing.",
