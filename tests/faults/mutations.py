@@ -76,7 +76,9 @@ def _no_count() -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(_rewritten(rest, "query_all", ("if received != total:", "if False:")))
-        stack.enter_context(_rewritten(decode, "csv_pages", ("if arrived != page.stated:", "if False:")))
+        stack.enter_context(
+            _rewritten(decode, "csv_pages", ("if rows != sum(page.stated for page in pages):", "if False:"))
+        )
         stack.enter_context(
             _rewritten(
                 extract,
@@ -98,7 +100,7 @@ def _no_overlap() -> Iterator[None]:
 def _no_tombstones() -> Iterator[None]:
     """Rows that say a record is gone are left out of what is landed."""
     with _rewritten(
-        changes, "changed", ("COPY ({query}) TO", "COPY (SELECT * FROM ({query}) WHERE _operation <> 'delete') TO")
+        changes, "changed", ("COPY ({stamped}) TO", "COPY (SELECT * FROM ({stamped}) WHERE _operation <> 'delete') TO")
     ):
         yield
 
