@@ -39,7 +39,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.extract", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peer-rows", type=int, default=100_000, help="opportunities that the peers extract")
+    parser.add_argument(
+        "--peer-rows", type=int, default=100_000, help="opportunities that the peers extract; 0: no peers"
+    )
     parser.add_argument("--many", type=int, default=10, help="memory is measured at so many times the rows too; 0: not")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="leanfunnel-bench-") as name:
@@ -48,7 +50,8 @@ def main() -> None:
         result |= _increments(folder, options.rows, result["ours_cpu_s"], options.rounds)
         if options.many:
             result |= _many(folder, options.rows * options.many, result["peak_mb"])
-        result |= _peers(folder, options.peer_rows, options.rows / result["ours_cpu_s"])
+        if options.peer_rows:
+            result |= _peers(folder, options.peer_rows, options.rows / result["ours_cpu_s"])
     print(json.dumps(result))
 
 
