@@ -26,7 +26,7 @@ from typing import Any
 
 from bench import static_org
 from bench.clients import environments
-from bench.clients.__main__ import _truth
+from bench.clients.__main__ import truth_of
 from bench.clients.front import front, make_certificates
 from bench.clients.python_clients import ClientError, Stand, airbyte_streams, tap_properties
 from salesforce_simulator.process import running_simulator
@@ -163,7 +163,7 @@ def _peers(folder: Path, rows: int, ours: float) -> dict[str, Any]:
             "HOME": str(work), "HTTPS_PROXY": proxy, "NO_PROXY": "127.0.0.1", "REQUESTS_CA_BUNDLE": str(certificates.authority),
             "SSL_CERT_FILE": str(certificates.authority),
         }  # fmt: skip
-        stand = Stand(ready, _truth(ready), environment, work)
+        stand = Stand(ready, truth_of(ready), environment, work)
         for name, package, prepare in (
             ("airbyte-source-salesforce", "airbyte-source-salesforce", airbyte_streams),
             ("tap-salesforce REST", "tap-salesforce", lambda s, c: tap_properties(s, c, "REST", {"Opportunity"})),

@@ -60,12 +60,10 @@ def limit(address: str, folder: Path) -> dict[str, Any]:
     """The same pages into Parquet by the fewest lines that can: no count, no check, no commit."""
     import duckdb
 
-    from bench.static_org import FIELDS, _describe
-    from dagster_project.salesforce.decode import column_type
-    from dagster_project.salesforce.description import FieldDescription  # noqa: F401
+    from bench.static_org import FIELDS, describe
 
     folder.mkdir(parents=True)
-    described = {f["name"]: f for f in _describe("Opportunity")["fields"]}
+    described = {f["name"]: f for f in describe("Opportunity")["fields"]}
     kinds = {
         "boolean": "BOOLEAN",
         "percent": "DOUBLE",
@@ -74,7 +72,6 @@ def limit(address: str, folder: Path) -> dict[str, Any]:
         "datetime": "TIMESTAMPTZ",
     }
     casts = ", ".join(f'CAST("{n}" AS {kinds.get(described[n]["type"], "VARCHAR")}) AS "{n}"' for n in FIELDS)
-    assert column_type
     began, used = time.monotonic(), _cpu()
     number, locator = 0, "0"
     while locator != "null":

@@ -75,7 +75,8 @@ def write_pages(folder: Path, rows: int, *, changed: int | None = None) -> None:
     (folder / "org.json").write_text(json.dumps({"rows": total, "bytes": sum(sizes)}))
 
 
-def _describe(name: str) -> dict[str, Any]:
+def describe(name: str) -> dict[str, Any]:
+    """What the static org says of an object: the catalogue's fields, typed as the service types them."""
     fields = [
         {"name": f.name, "type": "id" if f.name == "Id" else _TYPES[f.logical], "precision": 18, "scale": 2,
          "filterable": True, "length": 255}
@@ -101,7 +102,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             used = resource.getrusage(resource.RUSAGE_SELF)
             self._json({"cpu": used.ru_utime + used.ru_stime})
         elif path.endswith("/describe"):
-            self._json(_describe(path.split("/")[-2]))
+            self._json(describe(path.split("/")[-2]))
         elif path == "/queryAll":
             asked = unquote_plus(parse_qs(url.query)["q"][0])
             records = (

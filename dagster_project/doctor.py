@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.description import ObjectDescription
 
-# without these no flow can be told; the others cost single definitions or dimensions
-_ESSENTIAL = ("Opportunity", "OpportunityHistory", "OpportunityStage")
 _LEAST_SPACE_MB = 500
 
 
@@ -79,11 +77,11 @@ def _home(root: Path) -> Iterator[Check]:
 
 def _objects(client: SalesforceClient) -> Iterator[Check]:
     from dagster_project.salesforce.extract import org_facts
-    from dagster_project.salesforce.objects import OBJECTS
+    from dagster_project.salesforce.objects import ESSENTIAL, OBJECTS
 
     for name, found in org_facts(client).items():
         spec = OBJECTS[name]
-        bad: Literal["warn", "fail"] = "fail" if name in _ESSENTIAL else "warn"
+        bad: Literal["warn", "fail"] = "fail" if name in ESSENTIAL else "warn"
         if isinstance(found, SalesforceError):
             yield Check(bad, f"{name}: {found.what}", f"Grant read access to {name}.")
         elif found is None:

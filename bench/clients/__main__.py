@@ -146,7 +146,7 @@ def _stand(folder: Path, opportunities: int, *, plain: bool) -> Iterator[Stand]:
     }  # fmt: skip
     if plain:
         with running_simulator(arguments) as ready:
-            yield Stand(ready, _truth(ready), environment, folder)
+            yield Stand(ready, truth_of(ready), environment, folder)
         return
     certificates = make_certificates(folder)
     with (
@@ -156,7 +156,7 @@ def _stand(folder: Path, opportunities: int, *, plain: bool) -> Iterator[Stand]:
         led = {"HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": "127.0.0.1"} | dict.fromkeys(
             ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(certificates.authority)
         )
-        yield Stand(ready, _truth(ready), environment | led, folder)
+        yield Stand(ready, truth_of(ready), environment | led, folder)
 
 
 def _token(ready: dict[str, Any]) -> str:
@@ -166,7 +166,8 @@ def _token(ready: dict[str, Any]) -> str:
         return json.load(answer)["access_token"]
 
 
-def _truth(ready: dict[str, Any]) -> Truth:
+def truth_of(ready: dict[str, Any]) -> Truth:
+    """The read-out of a simulator, with the types that its describe gives."""
     token, types = _token(ready), {}
     for name in OBJECTS:
         url = f"{ready['url']}/services/data/v{ready['api_version']}/sobjects/{name}/describe"
