@@ -280,3 +280,39 @@ def test_the_home_remembers_what_a_partial_run_left_unread(tmp_path: Path) -> No
         assert not pipeline.read_org(home).unread
         assert whole(NAME)
         assert as_the_org(service, tmp_path, NAME, "Account")
+
+
+def test_the_plan_of_a_first_load_counts_and_fits_it_to_the_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    from dagster_project.cli import _tell_plan
+    from dagster_project.salesforce.survey import survey
+
+    with serving(daily_api_requests=100, daily_bulk_jobs=1) as service:
+        login = ClientCredentials(service.base_url, service.options.client_id, service.options.client_secret)
+        with SalesforceClient(login) as client:
+            found = survey(
+                client,
+                bounds=Bounds(calls_per_run=100, share_of_day=0.9, rows_per_window=1000),
+                extra_fields={"Gone__c": ["A__c"]},
+            )
+        _tell_plan(found)
+    rows = {one.object: (one.rows, one.via, one.windows) for one in found.objects}
+    # what the org lacks is left out
+    assert rows == {NAME: (ROWS, "rest", 1), "Account": (1, "rest", 1), "Organization": (1, "rest", 1)}
+    assert found.calls == 3 + 3 * 4
+    assert found.calls_left == 90 - service.requests["limits"]
+    told = capsys.readouterr().out
+    assert "402 rows, 15 API requests, 0 Bulk jobs" in told
+    assert "estimated  at 20,000 rows a second" in told
+    assert "89 API requests may be sent now: enough" in told
+
+
+def test_a_plan_says_what_will_not_fit() -> None:
+    from dagster_project.salesforce.survey import Survey
+
+    big = plan.estimate("Task", 30_000_000, 20)
+    told = "\n".join(Survey((big,), {"Lead": "access was refused."}, 500, 2, 400).lines())
+    assert big.windows == 6
+    assert "500 API requests may be sent now: too few" in told
+    assert "2 Bulk jobs are left today: too few" in told
+    assert "runs       3, at 400 API requests a run" in told
+    assert "unknown    Lead: access was refused." in told
