@@ -66,8 +66,8 @@ def query_all(
     there, a file in the folder `notes` bears its id, so that `forget_left` finds it after a kill.
 
     None where the Bulk API does not serve the object. `pause(seconds)` waits, and may raise to cancel.
-    Raises SalesforceError where the job fails, BudgetReachedError where the day's jobs are used up, and
-    IncompleteExtractError where pages or their stated numbers are missing.
+    Raises SalesforceError where the job is stuck or gone, BudgetReachedError where the day's jobs are used up, and
+    IncompleteExtractError where the job fails, or pages or their stated numbers are missing.
     """
     doing = f"bulk query of {name}"
     body = {"operation": "queryAll", "query": soql, "columnDelimiter": "COMMA", "lineEnding": "LF"}
@@ -148,7 +148,7 @@ def _wait(client: SalesforceClient, job: str, doing: str, pause: Callable[[float
             return processed
         if state in ("Failed", "Aborted"):
             reason = " ".join(str(status.get("errorMessage") or "").split())[:200]
-            raise SalesforceError(
+            raise IncompleteExtractError(
                 f"the job ended as {state}{f' ({reason})' if reason else ''}.", where=doing, todo="Run again."
             )
         if waited > stuck_after:

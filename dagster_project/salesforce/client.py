@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18
 _BODY_TRIES = 3
-_ASKING = ("GET", "DELETE")
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ class SalesforceClient:
         counts: bool = True,
     ) -> requests.Response:
         """One call; `path` is relative to the data API or absolute within the host. A 401 renews the session once, and
-        what only asks is asked again where the answer breaks off. `counts`: it is charged to the budget, as all but
+        an answer that breaks off is asked for again. `counts`: it is charged to the budget, as all but
         tidying up.
 
         Raises BudgetReachedError where the budget is used up, and SalesforceError for every answer of 300 or above that
@@ -210,14 +209,13 @@ class SalesforceClient:
                 raise SalesforceError("an answer points to another host.", where=self._host)
             if counts and self.budget is not None:
                 self.budget.spend_call()
-            tries = _BODY_TRIES if method in _ASKING else 1
-            for number in range(1, tries + 1):
+            for number in range(1, _BODY_TRIES + 1):
                 try:
                     response = self._session.request(method, url, params=params, json=json, headers=sent, stream=stream)
                     break
                 except broken_off as error:
-                    # the adapter's own retries end where the body begins
-                    if number == tries:
+                    # the adapter's own retries end where the body begins; all that is sent here may be sent twice
+                    if number == _BODY_TRIES:
                         raise unreachable(error, self._host) from None
                 except (requests.RequestException, OSError) as error:
                     raise unreachable(error, self._host) from None

@@ -12,7 +12,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from dagster_project.errors import BudgetReachedError, SalesforceError
+from dagster_project.errors import BudgetReachedError, IncompleteExtractError, SalesforceError
 from dagster_project.salesforce.auth import is_loopback
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 120.0
@@ -98,6 +98,9 @@ def refused(response: requests.Response, doing: str) -> SalesforceError:
             where=where,
             todo="Wait until it renews (24 hours, rolling), or raise it; see `leanfunnel doctor`.",
         )
+    if code in ("INVALID_QUERY_LOCATOR", "QUERY_TIMEOUT"):
+        what = "the query's cursor is gone" if code == "INVALID_QUERY_LOCATOR" else "the query took the org too long"
+        return IncompleteExtractError(f"{what}.", where=where, todo="Run again; nothing of it was landed.")
     if code in ("API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED"):
         return SalesforceError(
             "the API is switched off for this org or user.", where=where, todo="Grant the permission 'API Enabled'."
