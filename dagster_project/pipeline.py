@@ -10,15 +10,22 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
-from dagster_project.errors import LeanfunnelError, PublicationStoppedError, SettingsError, WarehouseError
+from dagster_project.errors import (
+    LeanfunnelError,
+    PartialExtractError,
+    PublicationStoppedError,
+    SalesforceError,
+    SettingsError,
+    WarehouseError,
+)
 from dagster_project.home import Home, stamp
 
 if (
@@ -29,6 +36,7 @@ if (
     from dagster_project.landing.log import ObjectState
     from dagster_project.publish.publication import Manifest
     from dagster_project.salesforce.auth import Credentials
+    from dagster_project.salesforce.budget import Bounds
     from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.extract import ExtractReport
     from dagster_project.salesforce.guards import Addresses
@@ -69,6 +77,7 @@ class Request:
     reconcile_days: int = 7
     refresh_formulas_days: int = 7
     reconcile: bool = False
+    bounds: Bounds | None = None
     keep_publications: int = 3
     api_version: str = "62.0"
 
@@ -109,7 +118,8 @@ class Extracted:
 class Org:
     """The org that a landing belongs to, as `landing/org.json` keeps it for runs that do not call Salesforce.
 
-    `read_at`: the org's clock (ISO) when each object was last read, with or without anything new.
+    `read_at`: the org's clock (ISO) when each object was last read, with or without anything new. `unread`: the objects that
+    the newest run did not read, or not to their end; it was incomplete then.
     """
 
     org_id: str
@@ -120,6 +130,7 @@ class Org:
     instance_url: str
     server_time: str
     read_at: Mapping[str, str] = field(default_factory=dict)
+    unread: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -260,7 +271,8 @@ def object_names() -> tuple[str, ...]:
 
 
 def extract(request: Request, *, objects: tuple[str, ...] | None = None, progress: Progress = silent) -> Extracted:
-    """Step 1: bring what is new into the landing log, of `objects` or of all. Raises SalesforceError, LandingError."""
+    """Step 1: bring what is new into the landing log, of `objects` or of all. Raises SalesforceError, LandingError;
+    PartialExtractError where some objects are landed and others were not read, which `org.json` then names."""
     from uuid import uuid4
 
     from dagster_project.landing import LandingLog
@@ -271,25 +283,36 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
     if request.credentials is None:
         raise SettingsError("no Salesforce login is set.", todo="See .env.example.")
     log, run_id = LandingLog(request.home.landing), uuid4().hex
+    failed: SalesforceError | None = None
 
     def on_event(name: str, event: str, **numbers: int) -> None:
         progress("extract", f"{name} {event}", numbers.get("rows", 0), numbers.get("expected", 0))
 
     with SalesforceClient(request.credentials(), api_version=request.api_version) as client:
-        report = extract_org(
-            client,
-            landed=log.state,
-            land=lambda batch: log.commit(batch, run_id=run_id),
-            workdir=request.home.work,
-            objects=objects,
-            extra_fields=request.extra_fields,
-            mapped_fields={
-                name: tuple(columns.values()) for name, columns in mapped_source(request.mapped_fields).items()
-            },
-            addresses=request.addresses,
-            progress=on_event,
-        )
-        looks = _reconcile(request, client, log, report, run_id, on_event)
+        looks: tuple[Reconciled, ...] = ()
+        try:
+            report = extract_org(
+                client,
+                landed=log.state,
+                land=lambda batch: log.commit(batch, run_id=run_id),
+                workdir=request.home.work,
+                objects=objects,
+                extra_fields=request.extra_fields,
+                mapped_fields={
+                    name: tuple(columns.values()) for name, columns in mapped_source(request.mapped_fields).items()
+                },
+                addresses=request.addresses,
+                progress=on_event,
+                bounds=request.bounds,
+            )
+        except PartialExtractError as error:
+            report, failed = cast("ExtractReport", error.report), error
+        else:
+            try:
+                looks = _reconcile(request, client, log, report, run_id, on_event)
+            except SalesforceError as error:
+                # what was extracted stands; a later run looks again
+                failed = error
     log.record_inventory(report.inventory, run_id=run_id)
     org = report.org
     kept = Org(
@@ -301,11 +324,14 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         instance_url=org.instance_url,
         server_time=report.server_time.isoformat(),
         read_at={**_read_before(request.home, org.id), **_read_now(report)},
+        unread=failed.unread if isinstance(failed, PartialExtractError) else (),
     )
     _write_text(
         request.home.landing / "org.json",
         json.dumps(asdict(kept), indent=2),
     )
+    if failed is not None:
+        raise failed
     facts, missing = {}, []
     for name, result in report.objects.items():
         if result.state in ("missing", "hidden"):
@@ -716,11 +742,12 @@ def _same_ground(home: Home, plan: Plan) -> bool:
 
 def _landed_object(name: str, state: ObjectState, org: Org) -> tuple[Any, ...]:
     """A row of `control.landed_object`. A batch that changes nothing is not landed, so the org's own note says when it was read."""
-    proof = state.facts.get("proof") or {}
+    proof, window = state.facts.get("proof") or {}, state.facts.get("window") or {}
     read_at = datetime.fromisoformat(org.read_at.get(name, org.server_time)).astimezone(UTC).replace(tzinfo=None)
     return (
         name, state.batch_seq, state.facts.get("mode"), proof.get("stated"), proof.get("stated_after"),
-        proof.get("received"), read_at,
+        proof.get("received"), read_at, state.batch_seq == 1 or window.get("load") == "first",
+        name not in org.unread and "unfinished" not in (state.watermark or {}),
     )  # fmt: skip
 
 

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from dagster_project.errors import IncompleteExtractError
 from dagster_project.salesforce import soql
+from dagster_project.salesforce.budget import Budget
 from dagster_project.salesforce.description import FieldDescription, ObjectDescription, readable_fields
-from dagster_project.salesforce.extract import OVERLAP, REST_FIRST_ROWS, Batch, LandedBefore
+from dagster_project.salesforce.extract import NOTES, OVERLAP, Batch, LandedBefore
 from dagster_project.salesforce.guards import Addresses, expressions
 from dagster_project.salesforce.objects import OBJECTS, ObjectSpec, custom_object
+from dagster_project.salesforce.plan import choose
 
 if TYPE_CHECKING:
     import duckdb
@@ -80,6 +82,7 @@ class _Run:
     land: Callable[[Batch], object]
     addresses: Addresses
     progress: Callable[..., None]
+    notes: Path
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def reconcile_org(
     IncompleteExtractError, and whatever `land` raises.
     """
     plan, extra, mapped = schedule or Schedule(), extra_fields or {}, mapped_fields or {}
-    run = _Run(client, org_id, at, land, addresses or Addresses("none"), progress)
+    run = _Run(client, org_id, at, land, addresses or Addresses("none"), progress, workdir / NOTES)
     for name in objects:
         spec = OBJECTS.get(name) or custom_object(name)
         state = landed(name)
@@ -286,12 +289,17 @@ def _read(
     guarded = expressions(here.spec, kinds, run.addresses)
     target = decode.Target(here.folder / "typed.parquet", None)
     for attempt in (1, 2):
-        before, via = run.client.count(counting, doing=f"count of {name}"), "rest"
-        job = bulk.query_all(run.client, query, here.folder, name=name) if before > REST_FIRST_ROWS else None
+        before, job = run.client.count(counting, doing=f"count of {name}"), None
+        budget = run.client.budget or Budget()
+        via = choose(before, is_first=True, calls_left=budget.calls_left, jobs_left=budget.jobs_left)
+        if via == "bulk":
+            budget.spend_job()
+            job = bulk.query_all(run.client, query, here.folder, name=name, notes=run.notes)
         if job is not None:
-            via, processed = "bulk", job.processed
+            processed = job.processed
             decoded = decode.csv_pages(connection, name, kinds, job.pages, target, guarded)
         else:
+            via = "rest"
             pages, processed = rest.query_all(run.client, query, here.folder, name=name)
             decoded = decode.json_pages(connection, name, kinds, pages, target, guarded)
         after = run.client.count(counting, doing=f"count of {name}")
