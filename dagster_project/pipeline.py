@@ -25,6 +25,7 @@ if (
     TYPE_CHECKING
 ):  # imported when a step needs them: a run with nothing to do imports neither dbt nor Great Expectations
     from dagster_project.contracts import AuditProcess, AuditReport
+    from dagster_project.erasure import Retained
     from dagster_project.landing import LandingLog
     from dagster_project.landing.log import ObjectState
     from dagster_project.publish.publication import Manifest
@@ -65,6 +66,7 @@ class Request:
     mapped_fields: Mapping[str, str] = field(default_factory=dict)
     addresses: Addresses | None = None
     keep_publications: int = 3
+    retention_days: Mapping[str, int] = field(default_factory=dict)
     api_version: str = "62.0"
 
 
@@ -85,12 +87,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Extracted:
-    """What an extraction brought. `facts`: by object that the org has, what is shown of it; `missing`: what it lacks or hides."""
+    """What an extraction brought. `facts`: by object that the org has, what is shown of it; `missing`: what it lacks or hides;
+    `withheld`: rows that came and did not land, being forgotten or past their days; `retained`: what left by its days."""
 
     server_time: datetime
     facts: Mapping[str, Mapping[str, Any]]
     missing: tuple[str, ...]
     api_calls: str | None
+    withheld: int = 0
+    retained: tuple[Retained, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -142,6 +147,13 @@ class RunReport:
             if self.extracted.missing:
                 parts = ([", ".join(objects)] if objects else []) + ([f"{fields} fields"] if fields else [])
                 told.append(f"left out   {' and '.join(parts)}: the org lacks or hides them (see `leanfunnel doctor`)")
+            if self.extracted.withheld:
+                told.append(f"withheld   {self.extracted.withheld:,} rows: forgotten, or past their days")
+            told += [
+                f"retention  {one.rows:,} rows of {one.object} left, last touched before {one.before:%Y-%m-%d} ({one.days} days)"
+                for one in self.extracted.retained
+                if one.rows
+            ]
         if self.proposed_stage_map:
             told.append(f"proposed   {self.proposed_stage_map} (no stage map stood there; look it over)")
         if self.plan.skip:
@@ -217,7 +229,10 @@ def run(request: Request, *, progress: Progress = silent) -> RunReport:
         yield
         seconds[step] = time.monotonic() - started
 
+    from dagster_project import erasure
+
     with writing(request.home):
+        erasure.refuse_unfinished(request.home.root)
         extracted = None
         if not request.from_landing:
             with timed("extract"):
@@ -255,6 +270,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
     """Step 1: bring what is new into the landing log, of `objects` or of all. Raises SalesforceError, LandingError."""
     from uuid import uuid4
 
+    from dagster_project import erasure
     from dagster_project.landing import LandingLog
     from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.extract import extract_org
@@ -263,6 +279,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
     if request.credentials is None:
         raise SettingsError("no Salesforce login is set.", todo="See .env.example.")
     log, run_id = LandingLog(request.home.landing), uuid4().hex
+    gate = erasure.Gate(request.home.landing, request.retention_days)
 
     def on_event(name: str, event: str, **numbers: int) -> None:
         progress("extract", f"{name} {event}", numbers.get("rows", 0), numbers.get("expected", 0))
@@ -271,7 +288,9 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         report = extract_org(
             client,
             landed=log.state,
-            land=lambda batch: log.commit(batch, run_id=run_id),
+            land=lambda batch: (
+                (kept := gate.through(batch, log.state(batch.object))) and log.commit(kept, run_id=run_id)
+            ),
             workdir=request.home.work,
             objects=objects,
             extra_fields=request.extra_fields,
@@ -304,14 +323,19 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             continue
         facts[name] = {
             "state": result.state,
-            "rows": result.rows,
+            "rows": result.rows - gate.withheld.get(name, 0),
             "deleted": result.deleted,
             "mode": result.mode,
             "seconds": round(result.seconds, 3),
         }
         missing += [f"{name}.{column}" for column in result.missing_fields]
     usage = report.api_usage
-    return Extracted(report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None)
+    days = {name: n for name, n in request.retention_days.items() if objects is None or name in objects}
+    return Extracted(
+        report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None,
+        withheld=sum(gate.withheld.values()),
+        retained=tuple(erasure.retain(request.home.landing, days, at=report.server_time, write=True)),
+    )  # fmt: skip
 
 
 def _read_before(home: Home, org_id: str) -> Mapping[str, str]:
