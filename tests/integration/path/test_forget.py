@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from dagster_project import erasure, pipeline, settings
 from dagster_project.cli import leanfunnel
 from dagster_project.contracts.decisions import Breach, Decision, Decisions
 from dagster_project.contracts.sample import VERDICT_SCHEMA
-from dagster_project.errors import LeanfunnelError, SettingsError
 from dagster_project.erasure.landed import Landed
+from dagster_project.errors import LeanfunnelError, SettingsError
 from dagster_project.landing import AppendOnlyTable, LandingLog
 from salesforce_simulator.process import running_simulator
 
@@ -67,26 +68,37 @@ class Planted(Bench):
             return pipeline.extract(self.place.request())
 
 
-def _everything(root: Path) -> Iterator[tuple[Path, str]]:
-    """Every file under `root` as text: its bytes, and what Parquet and DuckDB files say once they are decompressed."""
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        yield path, path.read_bytes().decode("utf-8", "replace")
-        if path.suffix == ".parquet":
-            yield path, "\n".join(map(str, duckdb.sql(f"SELECT t::VARCHAR FROM read_parquet('{path}') AS t").fetchall()))
-        elif path.suffix == ".duckdb":
-            with duckdb.connect(str(path), read_only=True) as found:
-                tables = found.execute("SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'").fetchall()
-                for schema, table in tables:
-                    yield path, "\n".join(map(str, found.execute(f'SELECT t::VARCHAR FROM "{schema}"."{table}" AS t').fetchall()))
-
-
 def _seen(root: Path, canaries: list[str]) -> dict[str, set[str]]:
+    """Which canaries lie where under `root`: in the bytes of every file, and in what Parquet and DuckDB files say once
+    they are decompressed."""
     found: dict[str, set[str]] = {}
-    for path, text in _everything(root):
-        for canary in canaries:
-            if canary in text:
-                found.setdefault(canary, set()).add(str(path.relative_to(root)).split("/")[0])
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        raw = path.read_bytes()
+        hits = {canary for canary in canaries if canary.encode() in raw}
+        with duckdb.connect() as engine:
+            if path.suffix == ".parquet":
+                hits |= _told(engine, f"read_parquet('{path}')", canaries)
+            elif path.suffix == ".duckdb":
+                engine.execute(f"ATTACH '{path}' AS seen (READ_ONLY)")
+                for schema, table in engine.execute(
+                    "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'seen'"
+                ).fetchall():
+                    hits |= _told(engine, f'seen."{schema}"."{table}"', canaries)
+        for canary in hits:
+            found.setdefault(canary, set()).add(path.relative_to(root).parts[0])
     return found
+
+
+def _told(engine: duckdb.DuckDBPyConnection, source: str, canaries: list[str]) -> set[str]:
+    any_of = "|".join(map(re.escape, canaries))
+    rows = engine.execute(
+        f"SELECT row FROM (SELECT t::VARCHAR AS row FROM {source} AS t) WHERE regexp_matches(row, ?)", [any_of]
+    ).fetchall()
+    return {canary for canary in canaries for (row,) in rows if canary in row}
+
+
+def _files(root: Path) -> set[tuple[str, int, int]]:
+    return {(str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in root.rglob("*") if p.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +106,10 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     folder = tmp_path_factory.mktemp("forget")
     with running_simulator(("--demo", "--seed", "11", "--opportunities", "200", "--control")) as org:
         bench = Planted(folder / "a home", org)
-        truth = {name: bench.control(f"truth/{name}") for name in ("Opportunity", "Contact", "User", "Lead", "EmailMessageRelation", "OpportunityFieldHistory")}
+        truth = {
+            name: bench.control(f"truth/{name}")
+            for name in ("Opportunity", "Contact", "User", "Lead", "EmailMessageRelation", "OpportunityFieldHistory")
+        }
         contact, lead = truth["Contact"][0]["Id"], truth["Lead"][0]["Id"]
         deal = next(one for one in truth["Opportunity"] if not one["IsClosed"] and not one["IsDeleted"])
         owner = next(one["Id"] for one in truth["User"] if one["Id"] == deal["OwnerId"])
@@ -107,19 +122,47 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
 
         put("Account", {"Id": deal["AccountId"], "Name": TEXTS["account"]})
         put("Contact", {"Id": contact, "Email": ADDRESS, "Title": TEXTS["title"]})
-        put("Lead", {"Id": lead, "IsConverted": True, "ConvertedContactId": contact, "Company": TEXTS["company"], "Email": ADDRESS})
+        put(
+            "Lead",
+            {
+                "Id": lead,
+                "IsConverted": True,
+                "ConvertedContactId": contact,
+                "Company": TEXTS["company"],
+                "Email": ADDRESS,
+            },
+        )
         put("User", {"Id": owner, "Name": TEXTS["owner"]})
-        put("EmailMessageRelation", {"Id": linked["Id"], "RelationId": contact, "RelationAddress": ADDRESS}, {"Id": strayed["Id"], "RelationId": None, "RelationAddress": ADDRESS})
-        put("OpportunityFieldHistory", {"Id": tracked["Id"], "Field": "Owner", "OldValue": TEXTS["owner"], "NewValue": "Bo Berg"})
+        put(
+            "EmailMessageRelation",
+            {"Id": linked["Id"], "RelationId": contact, "RelationAddress": ADDRESS},
+            {"Id": strayed["Id"], "RelationId": None, "RelationAddress": ADDRESS},
+        )
+        put(
+            "OpportunityFieldHistory",
+            {"Id": tracked["Id"], "Field": "Owner", "OldValue": TEXTS["owner"], "NewValue": "Bo Berg"},
+        )
         put("Opportunity", {"Id": deal["Id"], "Name": TEXTS["deal once"], "Amount": float(AMOUNT)})
         bench.extract()
-        bench.control("changes", [{"change": "update", "object": "Opportunity", "id": deal["Id"], "values": {"Name": TEXTS["deal"], "CloseDate": "2024-01-01"}}])
+        bench.control(
+            "changes",
+            [
+                {
+                    "change": "update",
+                    "object": "Opportunity",
+                    "id": deal["Id"],
+                    "values": {"Name": TEXTS["deal"], "CloseDate": "2024-01-01"},
+                }
+            ],
+        )
         pipeline.run(bench.place.request())
         _people_wrote(bench)
         # an older publication that is kept, a replay's, and what a killed run left
         published = bench.home / "published"
         shutil.copytree((published / "current").resolve(), published / "20260101T000000Z-older")
-        shutil.copytree((published / "current").resolve(), bench.home / "replays/20260101T000000Z/published/20260101T000000Z-replay")
+        shutil.copytree(
+            (published / "current").resolve(), bench.home / "replays/20260101T000000Z/published/20260101T000000Z-replay"
+        )
         shutil.copytree(bench.home / "warehouse", bench.home / "replays/20260101T000000Z/warehouse")
         (bench.home / ".work/extract-killed").mkdir(parents=True)
         (bench.home / ".work/extract-killed/page.csv").write_text(ADDRESS)
@@ -129,27 +172,59 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
 def _people_wrote(bench: Planted) -> None:
     assert bench.ids is not None
     state, deal = bench.home / "state", bench.ids["deal"]
-    other = next(row[0] for row in bench.query("SELECT opportunity_id FROM fct_opportunities ORDER BY 1") if row[0] != deal)
+    other = next(
+        row[0] for row in bench.query("SELECT opportunity_id FROM fct_opportunities ORDER BY 1") if row[0] != deal
+    )
     Decisions(state).append(
         [Decision("dispute", Breach(deal, "R02", 1), why=TEXTS["decision"]), Decision("dispute", Breach(other, "R02", 1), why=f"as {TEXTS['owner']} said")],
         by=TEXTS["owner"], at=AT, seen_as_of=AT,
     )  # fmt: skip
-    rows = [{"verdict_seq": n, "week_starts_on": AT.date(), "record_id": one, "verdict": "right", "note": note, "said_by": "me", "said_at": AT} for n, one, note in ((1, deal, TEXTS["note"]), (2, other, "fine"))]
-    AppendOnlyTable(state / "sample_verdicts", VERDICT_SCHEMA).append(pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA), app_id="sample_verdicts", version=2)
+    rows = [
+        {
+            "verdict_seq": n,
+            "week_starts_on": AT.date(),
+            "record_id": one,
+            "verdict": "right",
+            "note": note,
+            "said_by": "me",
+            "said_at": AT,
+        }
+        for n, one, note in ((1, deal, TEXTS["note"]), (2, other, "fine"))
+    ]
+    AppendOnlyTable(state / "sample_verdicts", VERDICT_SCHEMA).append(
+        pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA), app_id="sample_verdicts", version=2
+    )
     spells = AppendOnlyTable(state / "definition_spells")
     one = spells.read().slice(0, 1).to_pylist()[0]
-    spells.append(pa.Table.from_pylist([{**one, "record_id": deal, "row_key": f"{deal}|1", "observed_value": TEXTS["observed"]}], schema=spells.read().schema))
+    spells.append(
+        pa.Table.from_pylist(
+            [{**one, "record_id": deal, "row_key": f"{deal}|1", "observed_value": TEXTS["observed"]}],
+            schema=spells.read().schema,
+        )
+    )
 
 
-def test_forgotten_records_leave_no_byte_and_do_not_come_back(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgotten_records_leave_no_byte_and_do_not_come_back(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert planted.ids is not None
     ids, place = planted.ids, planted.place
-    before = _seen(planted.home, planted.canaries)
-    assert set(before) == set(planted.canaries), "the canaries are where they are looked for"
-    assert before[TEXTS["account"]] >= {"landing", "published", "warehouse", "replays"}
+    before = {
+        place: _seen(planted.home / place, planted.canaries)
+        for place in ("landing", "state", "published/20260101T000000Z-older")
+    }
+    assert {canary for seen in before.values() for canary in seen} == set(planted.canaries), (
+        "they are where they are looked for"
+    )
+    assert all(before.values())
     landed = {name: planted.rows(name) for name in LandingLog(place.home.landing).objects()}
-    kept = {name: AppendOnlyTable(place.home.state / name).read().num_rows for name in ("decisions", "sample_verdicts", "definition_spells")}
+    kept = {
+        name: AppendOnlyTable(place.home.state / name).read().num_rows
+        for name in ("decisions", "sample_verdicts", "definition_spells")
+    }
     published = planted.query("SELECT * FROM fct_activities ORDER BY activity_id")
+
+    files = _files(planted.home)
 
     # shown first: ids of 15 characters are the same records; nothing is written
     shown = CliRunner().invoke(leanfunnel, ["forget", *(one[:15] for one in ids.values()), "--home", str(planted.home)])
@@ -157,14 +232,14 @@ def test_forgotten_records_leave_no_byte_and_do_not_come_back(planted: Planted, 
     assert "landing    Opportunity: 2 rows go" in shown.output
     assert "also       00Q" in shown.output, "the lead that became the contact"
     assert "not written" in shown.output
-    assert _seen(planted.home, planted.canaries) == before
+    assert _files(planted.home) == files
     found = erasure.look(place.home, list(ids.values()))
     gone = {one.name: one.rows for one in found.places if one.place == "landing"}
 
     # a reason that names the person is refused before anything is done
     with pytest.raises(SettingsError, match="names the record"):
         erasure.forget(place.home, list(ids.values()), by="dpo", why=f"{TEXTS['owner']} asked", at=AT)
-    assert _seen(planted.home, planted.canaries) == before
+    assert _files(planted.home) == files
 
     # cut off before the landing's own rows: no run starts, and the same again ends it
     with monkeypatch.context() as cut:
@@ -185,14 +260,19 @@ def test_forgotten_records_leave_no_byte_and_do_not_come_back(planted: Planted, 
             assert set(left) <= set(rows), name
     for name in ("decisions", "sample_verdicts"):
         assert AppendOnlyTable(place.home.state / name).read().num_rows == kept[name]
-    assert Decisions(place.home.state).append([Decision("fixed", Breach("006", "R02", 1))], by="me", at=AT, seen_as_of=AT) == 2
+    assert (
+        Decisions(place.home.state).append([Decision("fixed", Breach("006", "R02", 1))], by="me", at=AT, seen_as_of=AT)
+        == 2
+    )
     older = place.home.published / "20260101T000000Z-older"
     manifest = erasure.shown.publication.read_manifest(older)
     assert manifest is not None
     assert manifest.inputs["rewritten"] == [f"records forgotten at {AT.isoformat()}"]
     for name, table in manifest.tables.items():
         rows = planted.query(f"SELECT count(*) FROM {name}", older)[0][0]
-        assert rows == table.rows == duckdb.sql(f"SELECT count(*) FROM '{older}/parquet/{name}.parquet'").fetchone()[0], name
+        assert (
+            rows == table.rows == duckdb.sql(f"SELECT count(*) FROM '{older}/parquet/{name}.parquet'").fetchone()[0]
+        ), name
     assert len(planted.query("SELECT * FROM fct_activities", older)) == len(published)
 
     # the mart is built without them; the same inputs build the same again
@@ -212,7 +292,7 @@ def test_forgotten_records_leave_no_byte_and_do_not_come_back(planted: Planted, 
     assert again.withheld >= 3
     shutil.move(place.home.landing / "User", planted.home.parent / "User")  # as after a restore: the whole object anew
     assert planted.extract().facts["User"]["rows"] == len(planted.rows("User")) > 0
-    assert _seen(planted.home, planted.canaries) == {}
+    assert _seen(planted.home / "landing", planted.canaries) == {}
     seqs = {name: LandingLog(place.home.landing).state(name).batch_seq for name in ("Contact", "User")}
     planted.extract()
     assert {name: LandingLog(place.home.landing).state(name).batch_seq for name in seqs} == seqs, "no empty batches"
