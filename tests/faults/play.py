@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -32,7 +34,7 @@ from dagster_project.landing import LandingLog
 from dagster_project.salesforce import bulk, extract
 from dagster_project.salesforce.auth import ClientCredentials
 from dagster_project.salesforce.objects import STAGE_PICKLIST
-from salesforce_simulator import demo, rest
+from salesforce_simulator import bulk2, demo, rest
 from salesforce_simulator.errors import ApiError
 from salesforce_simulator.living import LivingOrg
 from salesforce_simulator.org import Org
@@ -86,6 +88,16 @@ class _Later:
         return self.work(*self.given)
 
 
+class _AtOnce:
+    """Stands for the simulator's thread of a job: it is done before the client asks for the first time."""
+
+    def __init__(self, *, target: Callable[..., None], args: tuple[Any, ...], daemon: bool) -> None:
+        self.start = lambda: target(*args)
+
+
+_THREADING = SimpleNamespace(**{**vars(threading), "Thread": _AtOnce})
+
+
 class _InTurn:
     """Stands for the pool of threads: one object after the other."""
 
@@ -105,7 +117,7 @@ def _repeatable(bulk_from: int, bug: str | None) -> Iterator[None]:
             (extract, "ThreadPoolExecutor", _InTurn), (extract, "as_completed", iter),
             (extract, "REST_FIRST_ROWS", bulk_from), (extract, "REST_LATER_ROWS", bulk_from),
             (bulk, "FIRST_WAIT_SECONDS", 0.001), (bulk, "LONGEST_WAIT_SECONDS", 0.002),
-            (urllib3.Retry, "sleep", lambda *_, **__: None),
+            (urllib3.Retry, "sleep", lambda *_, **__: None), (bulk2, "threading", _THREADING),
             # pages of five records
             (rest, "_MAX_BATCH", 5), (rest, "_MIN_BATCH", 5),
         ):  # fmt: skip

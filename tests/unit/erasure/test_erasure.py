@@ -258,7 +258,7 @@ def test_a_limit_for_an_unknown_object_names_the_nearest(tmp_path: Path) -> None
         "EmailMessage": 730,
         "Visit__c": 10,
     }
-    with pytest.raises(SettingsError, match="no object 'EmailMesage' is landed. Did you mean 'EmailMessage'"):
+    with pytest.raises(SettingsError, match=r"no object 'EmailMesage' is landed\. Did you mean 'EmailMessage'"):
         read("retention_days: {EmailMesage: 730}")
     with pytest.raises(SettingsError, match=r"retention_days.Task: .*greater than or equal to 1"):
         read("retention_days: {Task: 0}")

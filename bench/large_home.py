@@ -1,0 +1,88 @@
+"""A home of leanfunnel with a large org landed in it, for benchmarks of what comes after the extraction.
+
+The org is generated, served by the simulator and extracted by the product, so the landing is as runs leave it; nothing is
+built yet. `bench/.work/large-<n>` keeps it for the next benchmark: the rows depend on seed and size alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dagster_project import pipeline
+from dagster_project.home import Home
+from dagster_project.salesforce.auth import ClientCredentials
+from salesforce_simulator import large
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = ROOT / "bench" / ".work"
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+SEED = 7
+
+
+@contextmanager
+def serving(file: Path) -> Iterator[dict[str, Any]]:
+    """The org in `file` on loopback, in a process of its own: what it prints when it is ready."""
+    command = [sys.executable, "-m", "salesforce_simulator", "serve", "--org", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield json.loads((process.stdout and process.stdout.readline()) or "null") or sys.exit("did not start")
+        finally:
+            process.terminate()
+
+
+def request(home: Path, ready: dict[str, Any] | None = None) -> pipeline.Request:
+    """A run on that home: from the org that is `ready`, or from the landing alone."""
+    login = ClientCredentials(ready["url"], ready["client_id"], ready["client_secret"]) if ready else None
+    return pipeline.Request(
+        Home(home),
+        ROOT / "dbt",
+        ROOT / "expectations",
+        credentials=(lambda: login) if login else None,
+        from_landing=login is None,
+        reporting_timezone="UTC",
+    )
+
+
+def landed(opportunities: int) -> Path:
+    """The home with an org of so many opportunities landed: made once, then kept. Nothing but its landing is there."""
+    home = WORK / f"large-{opportunities}"
+    if not (home / "landing" / "org.json").exists():
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        org, began = WORK / f"large-{opportunities}.org.duckdb", time.monotonic()
+        org.unlink(missing_ok=True)
+        try:
+            large.write_org(org, opportunities=opportunities, seed=SEED, now=NOW)
+            print(f"{opportunities:,} opportunities generated in {time.monotonic() - began:.0f} s", flush=True)
+            began = time.monotonic()
+            with serving(org) as ready:
+                brought = pipeline.extract(request(home, ready))
+            print(f"{brought.rows:,} rows extracted in {time.monotonic() - began:.0f} s", flush=True)
+        finally:
+            org.unlink(missing_ok=True)
+    return home
+
+
+@contextmanager
+def copy_of(home: Path) -> Iterator[Path]:
+    """A home with the same landing (files linked, not copied), removed at the end."""
+    place = WORK / "run"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(home / "landing", place / "landing", copy_function=_link)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _link(source: str, target: str) -> None:
+    Path(target).hardlink_to(source)
