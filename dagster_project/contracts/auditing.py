@@ -129,14 +129,6 @@ def _types(connection: duckdb.DuckDBPyConnection, entity: Entity) -> dict[str, s
     if lacking:
         what = f"lacks {', '.join(lacking)}." if types else "is not there."
         raise ContractError(what, where=entity.relation, todo="Build the warehouse first: `leanfunnel run`.")
-    keys = connection.execute(f"SELECT count(*), count(DISTINCT row_key) FROM {entity.relation}").fetchone()
-    assert keys is not None
-    if keys[0] != keys[1]:
-        raise ContractError(
-            f"{keys[0]} rows have {keys[1]} distinct keys (row_key).",
-            where=entity.relation,
-            todo="A row must be judged once: correct the model's grain.",
-        )
     return types
 
 

@@ -66,6 +66,9 @@ def write_verdicts(
     connection.execute("CREATE OR REPLACE TEMP TABLE failing (part INTEGER, row_key VARCHAR, observed VARCHAR)")
     relation = definition.audited.relation
     applies = conditions.conjunction_sql(definition.conditions)
+    sizes = connection.execute(f"SELECT count(*), count(*) FILTER (WHERE {applies}) FROM {relation}").fetchone()
+    assert sizes is not None
+    raw, applicable = sizes
     for part, (expectation, _) in enumerate(definition.checks):
         answer = answers[check_key(definition, part)]
         found = 0
@@ -77,7 +80,6 @@ def write_verdicts(
                 f"FROM {relation} WHERE ({applies}) AND {present} AND row_key IN (SELECT row_key FROM ({query}))"
             )
             found = _one(connection, f"SELECT count(*) FROM failing WHERE part = {part}")
-        applicable = _one(connection, f"SELECT count(*) FROM {relation} WHERE {applies}")
         for what, ours, theirs in (
             ("failing rows", found, answer["unexpected_count"]),
             ("rows the rule applies to", applicable, answer["element_count"]),
@@ -88,11 +90,14 @@ def write_verdicts(
                     where=f"{definition.id} {expectation.expectation}",
                     todo="No verdict of this run can be trusted; nothing is published. Report it with the definition.",
                 )
+    # only rows that fail or are unknown are written down: of all others their number is enough
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE judged AS SELECT e.row_key, e.record_id, f.observed, {_status(definition)} AS status, "
-        f"{_cause(definition)} AS cause FROM {relation} AS e LEFT JOIN ("
-        "  SELECT row_key, string_agg(observed, '; ' ORDER BY part) AS observed FROM failing GROUP BY row_key"
-        ") AS f ON f.row_key = e.row_key"
+        "CREATE OR REPLACE TEMP TABLE failed AS SELECT row_key, string_agg(observed, '; ' ORDER BY part) AS observed "
+        "FROM failing GROUP BY row_key"
+    )
+    judged = (
+        f"(SELECT e.row_key, e.record_id, f.observed, {_status(definition)} AS status, {_cause(definition)} AS cause "
+        f"FROM {relation} AS e LEFT JOIN failed AS f ON f.row_key = e.row_key) AS judged"
     )
     said = "signalled" if definition.kind == "signal" else "breached"
     connection.execute(
@@ -101,18 +106,18 @@ def write_verdicts(
         f"{literal(definition.mode)}, {literal(definition.entity)}, row_key, record_id, "
         f"CASE status WHEN 'breached' THEN '{said}' ELSE status END, "
         "CASE WHEN status = 'breached' THEN observed END, CASE WHEN status = 'unknown' THEN cause END "
-        "FROM judged WHERE status IN ('breached', 'unknown') ORDER BY row_key"
+        f"FROM {judged} WHERE status IN ('breached', 'unknown') ORDER BY row_key"
     )
-    by_status = dict(connection.execute("SELECT status, count(*) FROM judged GROUP BY status").fetchall())
+    by_status = dict(connection.execute(f"SELECT status, count(*) FROM {judged} GROUP BY status").fetchall())
     breached = by_status.get("breached", 0)
     counts = Counts(
-        raw=_one(connection, f"SELECT count(*) FROM {relation}"),
+        raw=raw,
         met=by_status.get("met", 0) + (breached if definition.kind == "signal" else 0),
         breached=0 if definition.kind == "signal" else breached,
         not_applicable=by_status.get("not_applicable", 0),
         unknown=by_status.get("unknown", 0),
     )
-    distinct = _one(connection, "SELECT count(DISTINCT row_key) FROM failing")
+    distinct = _one(connection, "SELECT count(*) FROM failed")
     assert breached == distinct, f"{definition.id}: {breached} breached rows, {distinct} failing keys"
     total = counts.met + counts.breached + counts.not_applicable + counts.unknown
     assert counts.raw == total, f"{definition.id}: {counts.raw} rows, {total} judged"

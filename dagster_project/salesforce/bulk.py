@@ -73,7 +73,7 @@ def query_all(
 
 
 def _wait(client: SalesforceClient, job: str, doing: str, pause: Callable[[float], None], stuck_after: float) -> int:
-    wait, started = FIRST_WAIT_SECONDS, time.monotonic()
+    wait, waited = FIRST_WAIT_SECONDS, 0.0
     while True:
         status = client.get(f"{_PATH}/{job}", doing=doing)
         state = status.get("state")
@@ -87,11 +87,12 @@ def _wait(client: SalesforceClient, job: str, doing: str, pause: Callable[[float
             raise SalesforceError(
                 f"the job ended as {state}{f' ({reason})' if reason else ''}.", where=doing, todo="Run again."
             )
-        if time.monotonic() - started > stuck_after:
+        if waited > stuck_after:
             raise SalesforceError(
                 f"the job stays {state}.", where=doing, todo="Run again later; see Setup, Bulk Data Load Jobs."
             )
         pause(wait)
+        waited += wait
         wait = min(wait * GROWTH, LONGEST_WAIT_SECONDS)
 
 

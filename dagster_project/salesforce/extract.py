@@ -51,6 +51,10 @@ class LandedBefore(Protocol):
         """Wanted fields that the newest batch came without."""
 
     @property
+    def extracted_at(self) -> datetime | None:
+        """The org's clock when the newest batch was read."""
+
+    @property
     def files(self) -> list[str]:
         """All live Parquet files."""
 

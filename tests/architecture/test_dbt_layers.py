@@ -78,6 +78,18 @@ def test_every_mart_and_view_has_an_enforced_contract_and_says_its_grain_first(m
             assert not undescribed, f"{node.name}: {undescribed}"
 
 
+def test_each_row_of_an_audited_entity_is_judged_once(manifest: Any) -> None:
+    """Verdicts are keyed by row_key, which the audit relies on and does not count again."""
+    unique = {
+        node.attached_node
+        for node in manifest.nodes.values()
+        if getattr(node, "column_name", None) == "row_key" and node.test_metadata.name in ("unique", "primary_key")
+    }
+    audited = {node.unique_id for node in _models(manifest) if node.name.startswith("int_audit__")}
+    assert audited
+    assert audited <= unique, audited - unique
+
+
 def test_no_model_reads_a_clock(manifest: Any) -> None:
     clocks = ("current_timestamp", "now()", "current_date", "getdate", "today()", "get_current_timestamp")
     for node in _models(manifest):
