@@ -65,6 +65,14 @@ told as (
     left join statuses on leads.lead_id = statuses.lead_id
     left join touches on leads.lead_id = touches.lead_id
     where leads.created_at <= run.as_of
+),
+
+ended as (
+    select
+        *,
+        case when is_converted then conversion_at when is_deleted then last_modified_at else given_up_at end as ended_at,
+        case when is_converted then coalesce(first_worked_at, conversion_at) else first_worked_at end as began_at
+    from told
 )
 
 select
@@ -77,14 +85,8 @@ select
         when given_up_at is not null then 'given up'
         else 'open'
     end as outcome,
-    -- what ends before it begins is a date without a time of day
-    greatest(
-        created_at,
-        case when is_converted then conversion_at when is_deleted then last_modified_at else given_up_at end
-    ) as closed_at,
-    case
-        when is_converted then greatest(created_at, coalesce(first_worked_at, conversion_at))
-        else greatest(created_at, first_worked_at)
-    end as first_worked_at,
+    -- a date without a time of day may lie before the creation on that day
+    case when ended_at < created_at then created_at else ended_at end as closed_at,
+    case when began_at < created_at then created_at else began_at end as first_worked_at,
     case when is_converted then converted_opportunity_id end as opportunity_id
-from told
+from ended
