@@ -79,8 +79,14 @@ def init(home: Path | None, force: bool) -> None:
 @click.option("--known-at", type=Instant(), help="With --as-of: only what had been extracted by then.")
 @click.option("--from-landing", is_flag=True, help="Rebuild from the landing log; no call to Salesforce.")
 @click.option("--rebuild", is_flag=True, help="Skip nothing, even if nothing changed.")
+@click.option("--reconcile", is_flag=True, help="Compare all Ids and calculated fields with the org's now.")
 def run(
-    home: Path | None, as_of: datetime | None, known_at: datetime | None, from_landing: bool, rebuild: bool
+    home: Path | None,
+    as_of: datetime | None,
+    known_at: datetime | None,
+    from_landing: bool,
+    rebuild: bool,
+    reconcile: bool,
 ) -> None:
     """Extract, conform, audit, measure, publish. Skips what has not changed, and says so."""
     from dagster_project import pipeline
@@ -88,7 +94,9 @@ def run(
     settings = settings_of(home)
     with _progress() as progress:
         outcome = pipeline.run(
-            settings.request(as_of=as_of, known_at=known_at, from_landing=from_landing, rebuild=rebuild),
+            settings.request(
+                as_of=as_of, known_at=known_at, from_landing=from_landing, rebuild=rebuild, reconcile=reconcile
+            ),
             progress=progress,
         )
     _tell_run(outcome)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from dagster_project.errors import (
+    BudgetReachedError,
     LeanfunnelError,
     PartialExtractError,
     PublicationStoppedError,
@@ -36,8 +37,10 @@ if (
     from dagster_project.publish.publication import Manifest
     from dagster_project.salesforce.auth import Credentials
     from dagster_project.salesforce.budget import Bounds
+    from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.extract import ExtractReport
     from dagster_project.salesforce.guards import Addresses
+    from dagster_project.salesforce.reconcile import Reconciled
     from dagster_project.warehouse.dbt_build import DbtBuild
 
 Progress = Callable[[str, str, int, int], None]
@@ -72,6 +75,9 @@ class Request:
     mapped_fields: Mapping[str, str] = field(default_factory=dict)
     addresses: Addresses | None = None
     bounds: Bounds | None = None
+    reconcile_days: int = 7
+    refresh_formulas_days: int = 7
+    reconcile: bool = False
     keep_publications: int = 3
     api_version: str = "62.0"
 
@@ -93,12 +99,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Extracted:
-    """What an extraction brought. `facts`: by object that the org has, what is shown of it; `missing`: what it lacks or hides."""
+    """What an extraction brought. `facts`: by object that the org has, what is shown of it; `missing`: what it lacks or hides;
+    `looks`: what was compared beyond what changed; `postponed`: why that ended before its time, so that the next run does it."""
 
     server_time: datetime
     facts: Mapping[str, Mapping[str, Any]]
     missing: tuple[str, ...]
     api_calls: str | None
+    looks: tuple[Reconciled, ...] = ()
+    postponed: str | None = None
 
     @property
     def rows(self) -> int:
@@ -149,6 +158,9 @@ class RunReport:
             )
             objects = [name for name in self.extracted.missing if "." not in name]
             fields = len(self.extracted.missing) - len(objects)
+            told += [f"reconciled {line}" for look in self.extracted.looks if (line := look.line())]
+            if self.extracted.postponed:
+                told.append(f"postponed  what no cursor shows, to the next run: {self.extracted.postponed}")
             if self.extracted.missing:
                 parts = ([", ".join(objects)] if objects else []) + ([f"{fields} fields"] if fields else [])
                 told.append(f"left out   {' and '.join(parts)}: the org lacks or hides them (see `leanfunnel doctor`)")
@@ -297,6 +309,14 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             )
         except PartialExtractError as error:
             report, partial = cast("ExtractReport", error.report), error
+        looks: tuple[Reconciled, ...] = ()
+        postponed: str | None = None
+        if partial is None:
+            try:
+                looks = _reconcile(request, client, log, report, run_id, on_event)
+            except BudgetReachedError as error:
+                # all rows are read; what is compared beside them stays due, and the next run does it
+                postponed = str(error)
     log.record_inventory(report.inventory, run_id=run_id)
     org = report.org
     kept = Org(
@@ -330,7 +350,41 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         }
         missing += [f"{name}.{column}" for column in result.missing_fields]
     usage = report.api_usage
-    return Extracted(report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None)
+    return Extracted(
+        report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None, looks, postponed
+    )
+
+
+def _reconcile(
+    request: Request, client: SalesforceClient, log: LandingLog, report: ExtractReport, run_id: str, on_event: Any
+) -> tuple[Reconciled, ...]:
+    """What no cursor shows, of the objects that this run has read. Each look is kept once what it found is landed."""
+    from dagster_project.salesforce.objects import mapped_source
+    from dagster_project.salesforce.reconcile import Schedule, reconcile_org
+
+    looks: list[Reconciled] = []
+    try:
+        for look in reconcile_org(
+            client,
+            org_id=report.org.id,
+            at=report.server_time,
+            landed=log.state,
+            land=lambda batch: log.commit(batch, run_id=run_id),
+            last=log.last_looks(),
+            workdir=request.home.work,
+            objects=[name for name, one in report.objects.items() if one.state in ("landed", "unchanged")],
+            schedule=Schedule(request.reconcile_days, request.refresh_formulas_days, request.reconcile),
+            extra_fields=request.extra_fields,
+            mapped_fields={
+                name: tuple(fields.values()) for name, fields in mapped_source(request.mapped_fields).items()
+            },
+            addresses=request.addresses,
+            progress=on_event,
+        ):
+            looks.append(look)
+    finally:
+        log.record_looks(looks, run_id=run_id)
+    return tuple(looks)
 
 
 def _read_before(home: Home, org_id: str) -> Mapping[str, str]:

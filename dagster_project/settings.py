@@ -65,6 +65,10 @@ class RunOptions(BaseModel):
     email_addresses: Literal["hashed", "plain", "none"] = Field(
         "hashed", description="how addresses land; hashed needs LEANFUNNEL_EMAIL_KEY, and leaves them out without it"
     )
+    reconcile_days: int = Field(7, ge=1, le=365, description="every so many days all Ids are compared with the org's")
+    refresh_formulas_days: int = Field(
+        7, ge=1, le=365, description="every so many days calculated fields are read anew"
+    )
     keep_publications: int = Field(3, ge=1, le=100, description="how many publications are kept")
     api_calls_per_run: int | None = Field(
         None, ge=100, description="API requests that one run may send; it stops there and the next goes on"
@@ -173,6 +177,7 @@ class Settings(BaseModel):
         known_at: datetime | None = None,
         from_landing: bool = False,
         rebuild: bool = False,
+        reconcile: bool = False,
     ) -> Request:
         """What a run in this home is asked to do. The login is looked at only when a step needs it."""
         options = self.options
@@ -194,6 +199,9 @@ class Settings(BaseModel):
             mapped_fields=options.mapped_fields,
             addresses=self.addresses,
             bounds=self.bounds,
+            reconcile_days=options.reconcile_days,
+            refresh_formulas_days=options.refresh_formulas_days,
+            reconcile=reconcile,
             keep_publications=options.keep_publications,
             api_version=self.login.api_version,
         )

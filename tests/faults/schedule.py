@@ -48,7 +48,17 @@ FAULTS: dict[str, tuple[str, ...]] = {
 _VALUES: dict[str, tuple[Any, ...]] = {
     "rate_limited": (0,), "stall": (0.02,), "slow_drip": (0.02,), "clock_skew": (-60, 60, 300),
 }  # fmt: skip
-CHANGES = ("random", "late_edge", "late", "purge_known", "hide_field", "show_field", "picklist", "deletion")
+CHANGES = (
+    "random",
+    "late_edge",
+    "late",
+    "purge_known",
+    "purge_unseen",
+    "hide_field",
+    "show_field",
+    "picklist",
+    "deletion",
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ def schedule(seed: int, *, load_every: int = 25) -> Schedule:
     rounds = []
     for number in range(count):
         changes = tuple(
-            draws.choices(CHANGES, (8, 3, 2, 2, 2, 2, 1, 3))[0] for _ in range(draws.randint(1, 3) if number else 1)
+            draws.choices(CHANGES, (8, 3, 2, 2, 2, 2, 2, 1, 3))[0] for _ in range(draws.randint(1, 3) if number else 1)
         )
         faults = tuple(_fault(draws) for _ in range(draws.randint(1, 3)))
         kill = None
