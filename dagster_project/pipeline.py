@@ -23,6 +23,7 @@ from dagster_project.errors import (
     LeanfunnelError,
     PartialExtractError,
     PublicationStoppedError,
+    SalesforceError,
     SettingsError,
     WarehouseError,
 )
@@ -32,13 +33,14 @@ if (
     TYPE_CHECKING
 ):  # imported when a step needs them: a run with nothing to do imports neither dbt nor Great Expectations
     from dagster_project.contracts import AuditProcess, AuditReport
+    from dagster_project.erasure import Retained
     from dagster_project.landing import LandingLog
     from dagster_project.landing.log import ObjectState
     from dagster_project.publish.publication import Manifest
     from dagster_project.salesforce.auth import Credentials
     from dagster_project.salesforce.budget import Bounds
     from dagster_project.salesforce.client import SalesforceClient
-    from dagster_project.salesforce.extract import ExtractReport
+    from dagster_project.salesforce.extract import Batch, ExtractReport
     from dagster_project.salesforce.guards import Addresses
     from dagster_project.salesforce.reconcile import Reconciled
     from dagster_project.warehouse.dbt_build import DbtBuild
@@ -74,11 +76,12 @@ class Request:
     extra_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mapped_fields: Mapping[str, str] = field(default_factory=dict)
     addresses: Addresses | None = None
-    bounds: Bounds | None = None
     reconcile_days: int = 7
     refresh_formulas_days: int = 7
     reconcile: bool = False
+    bounds: Bounds | None = None
     keep_publications: int = 3
+    retention_days: Mapping[str, int] = field(default_factory=dict)
     api_version: str = "62.0"
 
 
@@ -100,13 +103,16 @@ class Plan:
 @dataclass(frozen=True)
 class Extracted:
     """What an extraction brought. `facts`: by object that the org has, what is shown of it; `missing`: what it lacks or hides;
-    `looks`: what was compared beyond what changed; `postponed`: why that ended before its time, so that the next run does it."""
+    `looks`: what was compared beyond what changed; `withheld`: rows that came and did not land, being forgotten or past their
+    days; `retained`: what left by its days; `postponed`: why the comparing ended early, which the next run goes on with."""
 
     server_time: datetime
     facts: Mapping[str, Mapping[str, Any]]
     missing: tuple[str, ...]
     api_calls: str | None
     looks: tuple[Reconciled, ...] = ()
+    withheld: int = 0
+    retained: tuple[Retained, ...] = ()
     postponed: str | None = None
 
     @property
@@ -159,11 +165,18 @@ class RunReport:
             objects = [name for name in self.extracted.missing if "." not in name]
             fields = len(self.extracted.missing) - len(objects)
             told += [f"reconciled {line}" for look in self.extracted.looks if (line := look.line())]
-            if self.extracted.postponed:
-                told.append(f"postponed  what no cursor shows, to the next run: {self.extracted.postponed}")
             if self.extracted.missing:
                 parts = ([", ".join(objects)] if objects else []) + ([f"{fields} fields"] if fields else [])
                 told.append(f"left out   {' and '.join(parts)}: the org lacks or hides them (see `leanfunnel doctor`)")
+            if self.extracted.postponed:
+                told.append(f"postponed  comparing what no cursor shows, to the next run: {self.extracted.postponed}")
+            if self.extracted.withheld:
+                told.append(f"withheld   {self.extracted.withheld:,} rows: forgotten, or past their days")
+            told += [
+                f"retention  {one.rows:,} rows of {one.object} left, last touched before {one.before:%Y-%m-%d} ({one.days} days)"
+                for one in self.extracted.retained
+                if one.rows
+            ]
         if self.proposed_stage_map:
             told.append(f"proposed   {self.proposed_stage_map} (no stage map stood there; look it over)")
         if self.plan.skip:
@@ -239,7 +252,10 @@ def run(request: Request, *, progress: Progress = silent) -> RunReport:
         yield
         seconds[step] = time.monotonic() - started
 
+    from dagster_project import erasure
+
     with writing(request.home):
+        erasure.refuse_unfinished(request.home.root)
         extracted = None
         if not request.from_landing:
             with timed("extract"):
@@ -278,6 +294,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
     PartialExtractError where some objects are landed and others were not read, which `org.json` then names."""
     from uuid import uuid4
 
+    from dagster_project import erasure
     from dagster_project.landing import LandingLog
     from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.extract import extract_org
@@ -286,17 +303,25 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
     if request.credentials is None:
         raise SettingsError("no Salesforce login is set.", todo="See .env.example.")
     log, run_id = LandingLog(request.home.landing), uuid4().hex
-    partial: PartialExtractError | None = None
+    failed: SalesforceError | None = None
+    postponed: str | None = None
+    gate = erasure.Gate(request.home.landing, request.retention_days)
 
     def on_event(name: str, event: str, **numbers: int) -> None:
         progress("extract", f"{name} {event}", numbers.get("rows", 0), numbers.get("expected", 0))
 
     with SalesforceClient(request.credentials(), api_version=request.api_version) as client:
+        looks: tuple[Reconciled, ...] = ()
+
+        def land(batch: Batch) -> None:
+            if kept := gate.through(batch, log.state(batch.object)):
+                log.commit(kept, run_id=run_id)
+
         try:
             report = extract_org(
                 client,
                 landed=log.state,
-                land=lambda batch: log.commit(batch, run_id=run_id),
+                land=land,
                 workdir=request.home.work,
                 objects=objects,
                 extra_fields=request.extra_fields,
@@ -308,15 +333,16 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
                 bounds=request.bounds,
             )
         except PartialExtractError as error:
-            report, partial = cast("ExtractReport", error.report), error
-        looks: tuple[Reconciled, ...] = ()
-        postponed: str | None = None
-        if partial is None:
+            report, failed = cast("ExtractReport", error.report), error
+        else:
             try:
-                looks = _reconcile(request, client, log, report, run_id, on_event)
+                looks = _reconcile(request, client, log, land, report, run_id, on_event)
             except BudgetReachedError as error:
-                # all rows are read; what is compared beside them stays due, and the next run does it
+                # all rows are read; what is compared beside them stays due
                 postponed = str(error)
+            except SalesforceError as error:
+                # what was extracted stands; a later run looks again
+                failed = error
     log.record_inventory(report.inventory, run_id=run_id)
     org = report.org
     kept = Org(
@@ -328,14 +354,14 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         instance_url=org.instance_url,
         server_time=report.server_time.isoformat(),
         read_at={**_read_before(request.home, org.id), **_read_now(report)},
-        unread=partial.unread if partial else (),
+        unread=failed.unread if isinstance(failed, PartialExtractError) else (),
     )
     _write_text(
         request.home.landing / "org.json",
         json.dumps(asdict(kept), indent=2),
     )
-    if partial is not None:
-        raise partial
+    if failed is not None:
+        raise failed
     facts, missing = {}, []
     for name, result in report.objects.items():
         if result.state in ("missing", "hidden"):
@@ -343,20 +369,30 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             continue
         facts[name] = {
             "state": result.state,
-            "rows": result.rows,
+            "rows": result.rows - gate.withheld.get(name, 0),
             "deleted": result.deleted,
             "mode": result.mode,
             "seconds": round(result.seconds, 3),
         }
         missing += [f"{name}.{column}" for column in result.missing_fields]
     usage = report.api_usage
+    days = {name: n for name, n in request.retention_days.items() if objects is None or name in objects}
     return Extracted(
-        report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None, looks, postponed
-    )
+        report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None, looks,
+        withheld=sum(gate.withheld.values()),
+        postponed=postponed,
+        retained=tuple(erasure.retain(request.home.landing, days, at=report.server_time, write=True)),
+    )  # fmt: skip
 
 
 def _reconcile(
-    request: Request, client: SalesforceClient, log: LandingLog, report: ExtractReport, run_id: str, on_event: Any
+    request: Request,
+    client: SalesforceClient,
+    log: LandingLog,
+    land: Callable[[Batch], object],
+    report: ExtractReport,
+    run_id: str,
+    on_event: Any,
 ) -> tuple[Reconciled, ...]:
     """What no cursor shows, of the objects that this run has read. Each look is kept once what it found is landed."""
     from dagster_project.salesforce.objects import mapped_source
@@ -369,7 +405,7 @@ def _reconcile(
             org_id=report.org.id,
             at=report.server_time,
             landed=log.state,
-            land=lambda batch: log.commit(batch, run_id=run_id),
+            land=land,
             last=log.last_looks(),
             workdir=request.home.work,
             objects=[name for name, one in report.objects.items() if one.state in ("landed", "unchanged")],
@@ -379,6 +415,7 @@ def _reconcile(
                 name: tuple(fields.values()) for name, fields in mapped_source(request.mapped_fields).items()
             },
             addresses=request.addresses,
+            shortened=tuple(request.retention_days),
             progress=on_event,
         ):
             looks.append(look)

@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 from dagster_project.landing import LandingLog
-from dagster_project.salesforce import bulk, changes, extract, proof, rest, soql
+from dagster_project.salesforce import bulk, changes, extract, proof, reconcile, rest, soql
 
 
 @contextmanager
@@ -87,6 +87,7 @@ def _no_count() -> Iterator[None]:
             )
         )
         stack.enter_context(_rewritten(proof, "judge", ("if before == received == after:", "if True:")))
+        stack.enter_context(_rewritten(reconcile, "_read", ("if decoded.rows == processed and", "if True or")))
         stack.enter_context(mock.patch.object(bulk._Reading, "at_once", return_value=None))
         yield
 

@@ -145,9 +145,8 @@ def _request(service_url: str, options: Options, home: Path, rows_per_window: in
 
 
 def _extract(url: str, home: Path, plan: Schedule, *, reconcile: bool = False) -> None:
-    pipeline.extract(
-        replace(_request(url, Options(), home, plan.rows_per_window), reconcile=reconcile), objects=OBJECTS
-    )
+    request = _request(url, Options(), home, plan.rows_per_window)
+    pipeline.extract(replace(request, reconcile=reconcile), objects=OBJECTS)
 
 
 def _until_killed(url: str, home: Path, plan: Schedule, bug: str | None, kill: Kill) -> None:
