@@ -54,7 +54,11 @@ class Gate:
             self.withheld[batch.object] = self.withheld.get(batch.object, 0) + total - kept
             # the last window of a load lands even where nothing of it is left: it says that the load is done
             ends = "unfinished" in (landed.watermark or {})
-            is_news = ends or set(columns) - set(landed.columns) or tuple(batch.missing_fields) != tuple(landed.missing_fields)
+            is_news = (
+                ends
+                or set(columns) - set(landed.columns)
+                or tuple(batch.missing_fields) != tuple(landed.missing_fields)
+            )
             if kept == 0 and landed.batch_seq and not is_news:
                 return None
             picked = ", ".join(
