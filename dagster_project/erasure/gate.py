@@ -52,7 +52,13 @@ class Gate:
             if kept == total and not emptied:
                 return batch
             self.withheld[batch.object] = self.withheld.get(batch.object, 0) + total - kept
-            is_news = set(columns) - set(landed.columns) or tuple(batch.missing_fields) != tuple(landed.missing_fields)
+            # the last window of a load lands even where nothing of it is left: it says that the load is done
+            ends = "unfinished" in (landed.watermark or {})
+            is_news = (
+                ends
+                or set(columns) - set(landed.columns)
+                or tuple(batch.missing_fields) != tuple(landed.missing_fields)
+            )
             if kept == 0 and landed.batch_seq and not is_news:
                 return None
             picked = ", ".join(
