@@ -21,6 +21,7 @@ from dagster_project.errors import SettingsError, nearest
 from dagster_project.home import Home
 from dagster_project.pipeline import Request
 from dagster_project.salesforce import auth
+from dagster_project.salesforce.budget import ROWS_A_WINDOW, Bounds
 from dagster_project.salesforce.guards import Addresses
 from dagster_project.salesforce.objects import MAPPED_FIELDS, OBJECTS
 
@@ -65,7 +66,20 @@ class RunOptions(BaseModel):
     email_addresses: Literal["hashed", "plain", "none"] = Field(
         "hashed", description="how addresses land; hashed needs LEANFUNNEL_EMAIL_KEY, and leaves them out without it"
     )
+    reconcile_days: int = Field(7, ge=1, le=365, description="every so many days all Ids are compared with the org's")
+    refresh_formulas_days: int = Field(
+        7, ge=1, le=365, description="every so many days calculated fields are read anew"
+    )
     keep_publications: int = Field(3, ge=1, le=100, description="how many publications are kept")
+    api_calls_per_run: int | None = Field(
+        None, ge=100, description="API requests that one run may send; it stops there and the next goes on"
+    )
+    api_share_of_day: float = Field(
+        0.8, gt=0, le=1, description="a run stops once the org, by whomever, has used this share of its API requests"
+    )
+    rows_per_window: int = Field(
+        ROWS_A_WINDOW, ge=1000, description="objects with more rows are read in windows, each landed by itself"
+    )
 
     retention_days: dict[str, Annotated[int, Field(ge=1, le=36_500)]] = Field(
         default_factory=dict,
@@ -149,6 +163,12 @@ class Settings(BaseModel):
         return Addresses(self.options.email_addresses, self.email_key)
 
     @property
+    def bounds(self) -> Bounds:
+        """What a run may ask of the org."""
+        options = self.options
+        return Bounds(options.api_calls_per_run, options.api_share_of_day, options.rows_per_window)
+
+    @property
     def wanted_fields(self) -> dict[str, tuple[str, ...]]:
         """Fields beyond the catalogue by object, those of custom objects too."""
         options = self.options
@@ -171,6 +191,7 @@ class Settings(BaseModel):
         known_at: datetime | None = None,
         from_landing: bool = False,
         rebuild: bool = False,
+        reconcile: bool = False,
     ) -> Request:
         """What a run in this home is asked to do. The login is looked at only when a step needs it."""
         options = self.options
@@ -191,6 +212,10 @@ class Settings(BaseModel):
             extra_fields=self.wanted_fields,
             mapped_fields=options.mapped_fields,
             addresses=self.addresses,
+            reconcile_days=options.reconcile_days,
+            refresh_formulas_days=options.refresh_formulas_days,
+            reconcile=reconcile,
+            bounds=self.bounds,
             keep_publications=options.keep_publications,
             retention_days=options.retention_days,
             api_version=self.login.api_version,

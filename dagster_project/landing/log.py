@@ -6,7 +6,7 @@ So data and cursor cannot disagree: what a table's log says is all there is. Als
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from dagster_project.landing.faults import told_clearly
 from dagster_project.landing.table import KEY, REWRITTEN, AppendOnlyTable, live_files
 
 INVENTORY = "_inventory"
+LOOKS = "_looks"
 _INVENTORY_SCHEMA = pa.schema(
     [
         ("batch_seq", pa.int64()),
@@ -27,6 +28,19 @@ _INVENTORY_SCHEMA = pa.schema(
         ("field", pa.string()),
         ("status", pa.string()),
         ("salesforce_type", pa.string()),
+    ]
+)
+_LOOKS_SCHEMA = pa.schema(
+    [
+        ("object", pa.string()),
+        ("kind", pa.string()),
+        ("at", pa.timestamp("us", "UTC")),
+        ("received", pa.int64()),
+        ("gone", pa.int64()),
+        ("missed", pa.int64()),
+        ("refreshed", pa.int64()),
+        ("due", pa.string()),
+        ("run_id", pa.string()),
     ]
 )
 
@@ -215,6 +229,22 @@ class LandingLog:
             arrow = pa.table({"batch_seq": [seq] * len(changed), **columns}, schema=_INVENTORY_SCHEMA)
             table.append(arrow, version=seq, metadata={"run_id": run_id, "batch_seq": seq})
         return len(changed)
+
+    def last_looks(self) -> dict[tuple[str, str], datetime]:
+        """(object, kind of look) to the instant (UTC) that the newest one covers: what the source was compared for, apart
+        from what changed."""
+        newest: dict[tuple[str, str], datetime] = {}
+        for row in AppendOnlyTable(self.root / LOOKS, _LOOKS_SCHEMA).read().to_pylist():
+            key = (row["object"], row["kind"])
+            newest[key] = max(_instant(row["at"]), newest.get(key, _instant(row["at"])))
+        return newest
+
+    def record_looks(self, looks: Sequence[Any], *, run_id: str) -> None:
+        """Append looks (object, kind, at, received, gone, missed, refreshed, due) whose batches are landed."""
+        if looks:
+            columns = {name: [getattr(look, name) for look in looks] for name in _LOOKS_SCHEMA.names[:-1]}
+            arrow = pa.table({**columns, "run_id": [run_id] * len(looks)}, schema=_LOOKS_SCHEMA)
+            AppendOnlyTable(self.root / LOOKS, _LOOKS_SCHEMA).append(arrow)
 
     def _inventory(self) -> tuple[AppendOnlyTable, dict[tuple[str, str | None], InventoryRow]]:
         table = AppendOnlyTable(self.root / INVENTORY, _INVENTORY_SCHEMA)
