@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from dagster_project.errors import IncompleteExtractError
 from dagster_project.salesforce import soql
+from dagster_project.salesforce.budget import Budget
 from dagster_project.salesforce.description import FieldDescription, ObjectDescription, readable_fields
-from dagster_project.salesforce.extract import OVERLAP, REST_FIRST_ROWS, Batch, LandedBefore
+from dagster_project.salesforce.extract import NOTES, OVERLAP, Batch, LandedBefore
 from dagster_project.salesforce.guards import Addresses, expressions
 from dagster_project.salesforce.objects import OBJECTS, ObjectSpec, custom_object
+from dagster_project.salesforce.plan import choose
 
 if TYPE_CHECKING:
     import duckdb
@@ -80,6 +82,7 @@ class _Run:
     land: Callable[[Batch], object]
     addresses: Addresses
     progress: Callable[..., None]
+    notes: Path
 
 
 @dataclass(frozen=True)
@@ -105,17 +108,19 @@ def reconcile_org(
     extra_fields: Mapping[str, Sequence[str]] | None = None,
     mapped_fields: Mapping[str, Sequence[str]] | None = None,
     addresses: Addresses | None = None,
+    shortened: Sequence[str] = (),
     progress: Callable[..., None] = lambda name, event, **numbers: None,
 ) -> Iterator[Reconciled]:
     """Look at each of `objects` that was landed in whole before, and land what differs; gives one row per look, after its
     batch is landed, so that a look that is repeated after a crash changes nothing.
 
     `at`: the instant up to which the extraction of this run has read; `last`: (object, kind) to the newest look before. An
-    object that is looked at for the first time has just been read in full, which counts as a look. Raises SalesforceError,
+    object that is looked at for the first time has just been read in full, which counts as a look. `shortened`: objects of
+    which old rows are not kept, so that what the landing lacks of them was not missed. Raises SalesforceError,
     IncompleteExtractError, and whatever `land` raises.
     """
     plan, extra, mapped = schedule or Schedule(), extra_fields or {}, mapped_fields or {}
-    run = _Run(client, org_id, at, land, addresses or Addresses("none"), progress)
+    run = _Run(client, org_id, at, land, addresses or Addresses("none"), progress, workdir / NOTES)
     for name in objects:
         spec = OBJECTS.get(name) or custom_object(name)
         state = landed(name)
@@ -135,7 +140,8 @@ def reconcile_org(
                 fields, _ = readable_fields(spec, description, extra.get(name, ()), mapped.get(name, ()), run.addresses)
                 formulas = [one for one in fields if description.fields[one].calculated]
                 if due[IDS]:
-                    yield _ids(run, _Object(spec, description, fields, landed(name), _below(folder, IDS)))
+                    here = _Object(spec, description, fields, landed(name), _below(folder, IDS))
+                    yield _ids(run, here, whole=name not in shortened)
                     # all Ids tell more than getDeleted would
                     look = look or Reconciled(name, DELETED, at)
                 if due[FORMULAS]:
@@ -217,8 +223,8 @@ def _deleted(
     return Reconciled(name, DELETED, covered.astimezone(UTC), len(listed), gone=removed, due=due)
 
 
-def _ids(run: _Run, here: _Object) -> Reconciled:
-    """All Ids of the org against all of the landing: what is gone, and what was missed."""
+def _ids(run: _Run, here: _Object, *, whole: bool) -> Reconciled:
+    """All Ids of the org against all of the landing: what is gone and, where the landing is to be `whole`, what was missed."""
     name, mark = here.spec.name, here.state.watermark or {}
     cursor = str(mark["field"])
     fields = [one for one in dict.fromkeys(("Id", cursor, "IsDeleted")) if one in here.description.fields]
@@ -231,7 +237,7 @@ def _ids(run: _Run, here: _Object) -> Reconciled:
         listed = f'o."Id" IN (SELECT "Id" FROM read_parquet({changes.text(str(source))}))'
         path, removed = changes.gone(connection, listed, here.state.files, here.folder, stamp)
         below = datetime.fromisoformat(str(mark["value"])) - OVERLAP
-        ids = changes.behind(connection, source, here.state.files, cursor, below)
+        ids = changes.behind(connection, source, here.state.files, cursor, below) if whole else []
         missed, paths = 0, [path] if removed else []
         if ids:
             arrived = _read_ids(run, here, connection, ids)
@@ -291,12 +297,17 @@ def _read(
     guarded = expressions(here.spec, kinds, run.addresses)
     target = decode.Target(here.folder / "typed.parquet", None)
     for attempt in (1, 2):
-        before, via = run.client.count(counting, doing=f"count of {name}"), "rest"
-        job = bulk.query_all(run.client, query, here.folder, name=name) if before > REST_FIRST_ROWS else None
+        before, job = run.client.count(counting, doing=f"count of {name}"), None
+        budget = run.client.budget or Budget()
+        via = choose(before, is_first=True, calls_left=budget.calls_left, jobs_left=budget.jobs_left)
+        if via == "bulk":
+            budget.spend_job()
+            job = bulk.query_all(run.client, query, here.folder, name=name, notes=run.notes)
         if job is not None:
-            via, processed = "bulk", job.processed
+            processed = job.processed
             decoded = decode.csv_pages(connection, name, kinds, job.pages, target, guarded)
         else:
+            via = "rest"
             pages, processed = rest.query_all(run.client, query, here.folder, name=name)
             decoded = decode.json_pages(connection, name, kinds, pages, target, guarded)
         after = run.client.count(counting, doing=f"count of {name}")
