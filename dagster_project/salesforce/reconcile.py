@@ -198,7 +198,11 @@ def _deleted(
         return None
     body = response.json()
     try:
-        ids = [str(one["id"]) for one in body["deletedRecords"]]
+        # one record may be deleted, restored and deleted again: its newest moment counts
+        listed = {
+            str(one["id"]): datetime.fromisoformat(str(one["deletedDate"])).astimezone(UTC)
+            for one in sorted(body["deletedRecords"], key=lambda one: str(one["deletedDate"]))
+        }
         covered = min(run.at, datetime.fromisoformat(str(body["latestDateCovered"])))
     except (KeyError, TypeError, ValueError):
         raise IncompleteExtractError(
@@ -208,23 +212,24 @@ def _deleted(
     cut = bool(earliest) and datetime.fromisoformat(str(earliest)) > since
     due = f"getDeleted knows nothing before {earliest}" if cut else None
     removed = 0
-    if ids:
+    if listed:
         import pyarrow as pa
 
         connection = _connect(folder)
         try:
-            connection.register("listed", pa.table({"Id": pa.array(ids, pa.string())}))
+            moments = pa.array(listed.values(), pa.timestamp("us", "UTC"))
+            connection.register("listed", pa.table({"Id": pa.array(listed, pa.string()), "deleted_at": moments}))
             path, removed = _changes().gone(
-                connection, 'o."Id" NOT IN (SELECT "Id" FROM listed)', state.files, folder, _stamp(run, state)
+                connection, 'o."Id" NOT IN (SELECT "Id" FROM listed)', state.files, folder, _stamp(run, state), "listed"
             )
         finally:
             connection.close()
         if removed:
             # the numbers of the last read stand beside what was learnt since
             facts = getattr(state, "facts", {})
-            _land(run, spec, state, path, removed, removed, {**facts.get("proof", {}), "get_deleted": len(ids)})
+            _land(run, spec, state, path, removed, removed, {**facts.get("proof", {}), "get_deleted": len(listed)})
     run.progress(name, "deleted", rows=removed)
-    return Reconciled(name, DELETED, covered.astimezone(UTC), len(ids), gone=removed, due=due)
+    return Reconciled(name, DELETED, covered.astimezone(UTC), len(listed), gone=removed, due=due)
 
 
 def _ids(run: _Run, here: _Object) -> Reconciled:
