@@ -33,7 +33,7 @@ if (
     TYPE_CHECKING
 ):  # imported when a step needs them: a run with nothing to do imports neither dbt nor Great Expectations
     from dagster_project.contracts import AuditProcess, AuditReport
-    from dagster_project.erasure import Retained
+    from dagster_project.erasure import Gate, Retained
     from dagster_project.landing import LandingLog
     from dagster_project.landing.log import ObjectState
     from dagster_project.publish.publication import Manifest
@@ -307,15 +307,15 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
     postponed: str | None = None
     gate = erasure.Gate(request.home.landing, request.retention_days)
 
+    def land(batch: Batch) -> object:
+        kept = gate.through(batch, log.state(batch.object))
+        return kept and log.commit(kept, run_id=run_id)
+
     def on_event(name: str, event: str, **numbers: int) -> None:
         progress("extract", f"{name} {event}", numbers.get("rows", 0), numbers.get("expected", 0))
 
     with SalesforceClient(request.credentials(), api_version=request.api_version) as client:
         looks: tuple[Reconciled, ...] = ()
-
-        def land(batch: Batch) -> None:
-            if kept := gate.through(batch, log.state(batch.object)):
-                log.commit(kept, run_id=run_id)
 
         try:
             report = extract_org(
@@ -336,7 +336,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             report, failed = cast("ExtractReport", error.report), error
         else:
             try:
-                looks = _reconcile(request, client, log, land, report, run_id, on_event)
+                looks = _reconcile(request, client, log, report, run_id, on_event, gate, land)
             except BudgetReachedError as error:
                 # all rows are read; what is compared beside them stays due
                 postponed = str(error)
@@ -369,7 +369,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             continue
         facts[name] = {
             "state": result.state,
-            "rows": result.rows - gate.withheld.get(name, 0),
+            "rows": max(result.rows - gate.withheld.get(name, 0), 0),
             "deleted": result.deleted,
             "mode": result.mode,
             "seconds": round(result.seconds, 3),
@@ -389,10 +389,11 @@ def _reconcile(
     request: Request,
     client: SalesforceClient,
     log: LandingLog,
-    land: Callable[[Batch], object],
     report: ExtractReport,
     run_id: str,
     on_event: Any,
+    gate: Gate,
+    land: Callable[[Batch], object],
 ) -> tuple[Reconciled, ...]:
     """What no cursor shows, of the objects that this run has read. Each look is kept once what it found is landed."""
     from dagster_project.salesforce.objects import mapped_source
@@ -406,6 +407,7 @@ def _reconcile(
             at=report.server_time,
             landed=log.state,
             land=land,
+            kept_out=gate.keeps_out,
             last=log.last_looks(),
             workdir=request.home.work,
             objects=[name for name, one in report.objects.items() if one.state in ("landed", "unchanged")],
@@ -415,7 +417,6 @@ def _reconcile(
                 name: tuple(fields.values()) for name, fields in mapped_source(request.mapped_fields).items()
             },
             addresses=request.addresses,
-            shortened=tuple(request.retention_days),
             progress=on_event,
         ):
             looks.append(look)

@@ -8,7 +8,7 @@ a stamp are read anew. What differs is landed like any batch, counted like any r
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,6 +83,7 @@ class _Run:
     addresses: Addresses
     progress: Callable[..., None]
     notes: Path
+    kept_out: Callable[[str, Collection[str], datetime], str | None]
 
 
 @dataclass(frozen=True)
@@ -108,19 +109,19 @@ def reconcile_org(
     extra_fields: Mapping[str, Sequence[str]] | None = None,
     mapped_fields: Mapping[str, Sequence[str]] | None = None,
     addresses: Addresses | None = None,
-    shortened: Sequence[str] = (),
     progress: Callable[..., None] = lambda name, event, **numbers: None,
+    kept_out: Callable[[str, Collection[str], datetime], str | None] = lambda name, columns, at: None,
 ) -> Iterator[Reconciled]:
     """Look at each of `objects` that was landed in whole before, and land what differs; gives one row per look, after its
     batch is landed, so that a look that is repeated after a crash changes nothing.
 
     `at`: the instant up to which the extraction of this run has read; `last`: (object, kind) to the newest look before. An
-    object that is looked at for the first time has just been read in full, which counts as a look. `shortened`: objects of
-    which old rows are not kept, so that what the landing lacks of them was not missed. Raises SalesforceError,
+    object that is looked at for the first time has just been read in full, which counts as a look. `kept_out` (object, columns,
+    instant): SQL of rows that are not to be landed (forgotten, past their days), so that none counts as missed. Raises SalesforceError,
     IncompleteExtractError, and whatever `land` raises.
     """
     plan, extra, mapped = schedule or Schedule(), extra_fields or {}, mapped_fields or {}
-    run = _Run(client, org_id, at, land, addresses or Addresses("none"), progress, workdir / NOTES)
+    run = _Run(client, org_id, at, land, addresses or Addresses("none"), progress, workdir / NOTES, kept_out)
     for name in objects:
         spec = OBJECTS.get(name) or custom_object(name)
         state = landed(name)
@@ -141,7 +142,7 @@ def reconcile_org(
                 formulas = [one for one in fields if description.fields[one].calculated]
                 if due[IDS]:
                     here = _Object(spec, description, fields, landed(name), _below(folder, IDS))
-                    yield _ids(run, here, whole=name not in shortened)
+                    yield _ids(run, here)
                     # all Ids tell more than getDeleted would
                     look = look or Reconciled(name, DELETED, at)
                 if due[FORMULAS]:
@@ -226,8 +227,8 @@ def _deleted(
     return Reconciled(name, DELETED, covered.astimezone(UTC), len(ids), gone=removed, due=due)
 
 
-def _ids(run: _Run, here: _Object, *, whole: bool) -> Reconciled:
-    """All Ids of the org against all of the landing: what is gone and, where the landing is to be `whole`, what was missed."""
+def _ids(run: _Run, here: _Object) -> Reconciled:
+    """All Ids of the org against all of the landing: what is gone and what was missed."""
     name, mark = here.spec.name, here.state.watermark or {}
     cursor = str(mark["field"])
     fields = [one for one in dict.fromkeys(("Id", cursor, "IsDeleted")) if one in here.description.fields]
@@ -240,7 +241,8 @@ def _ids(run: _Run, here: _Object, *, whole: bool) -> Reconciled:
         listed = f'o."Id" IN (SELECT "Id" FROM read_parquet({changes.text(str(source))}))'
         path, removed = changes.gone(connection, listed, here.state.files, here.folder, stamp)
         below = datetime.fromisoformat(str(mark["value"])) - OVERLAP
-        ids = changes.behind(connection, source, here.state.files, cursor, below) if whole else []
+        kept_out = run.kept_out(name, fields, run.at)
+        ids = changes.behind(connection, source, here.state.files, cursor, below, kept_out)
         missed, paths = 0, [path] if removed else []
         if ids:
             arrived = _read_ids(run, here, connection, ids)
