@@ -16,7 +16,7 @@ from dagster_project.salesforce.extract import AT_ONCE
 from dagster_project.salesforce.guards import Addresses
 from dagster_project.salesforce.objects import OBJECTS, custom_object
 
-# login, the organisation, the limits
+# describe and the record of the organisation, the limits; logging in is not counted
 _CALLS_A_RUN = 3
 
 

@@ -334,7 +334,9 @@ def test_the_home_remembers_what_a_partial_run_left_unread(tmp_path: Path) -> No
         assert as_the_org(service, tmp_path, NAME, "Account")
 
 
-def test_the_plan_of_a_first_load_counts_and_fits_it_to_the_budget(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_plan_of_a_first_load_counts_and_fits_it_to_the_budget(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from dagster_project.cli import _tell_plan
     from dagster_project.salesforce.survey import survey
 
@@ -347,11 +349,15 @@ def test_the_plan_of_a_first_load_counts_and_fits_it_to_the_budget(capsys: pytes
                 extra_fields={"Gone__c": ["A__c"]},
             )
         _tell_plan(found)
+        before = service.used
+        extract(service, tmp_path, objects=("Organization", "Account", NAME), bounds=Bounds(share_of_day=1.0))
+        # by REST the estimate is what a load takes
+        assert service.used - before == found.calls
     rows = {one.object: (one.rows, one.via, one.windows) for one in found.objects}
     # what the org lacks is left out
     assert rows == {NAME: (ROWS, "rest", 1), "Account": (1, "rest", 1), "Organization": (1, "rest", 1)}
     assert found.calls == 3 + 3 * 4
-    assert found.calls_left == 90 - service.requests["limits"]
+    assert found.calls_left == 89
     told = capsys.readouterr().out
     assert "402 rows, 15 API requests, 0 Bulk jobs" in told
     assert "estimated  at 20,000 rows a second" in told
