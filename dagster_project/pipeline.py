@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from dagster_project.errors import (
+    BudgetReachedError,
     LeanfunnelError,
     PartialExtractError,
     PublicationStoppedError,
@@ -103,7 +104,7 @@ class Plan:
 class Extracted:
     """What an extraction brought. `facts`: by object that the org has, what is shown of it; `missing`: what it lacks or hides;
     `looks`: what was compared beyond what changed; `withheld`: rows that came and did not land, being forgotten or past their
-    days; `retained`: what left by its days."""
+    days; `retained`: what left by its days; `postponed`: why the comparing ended early, which the next run goes on with."""
 
     server_time: datetime
     facts: Mapping[str, Mapping[str, Any]]
@@ -112,6 +113,7 @@ class Extracted:
     looks: tuple[Reconciled, ...] = ()
     withheld: int = 0
     retained: tuple[Retained, ...] = ()
+    postponed: str | None = None
 
     @property
     def rows(self) -> int:
@@ -166,6 +168,8 @@ class RunReport:
             if self.extracted.missing:
                 parts = ([", ".join(objects)] if objects else []) + ([f"{fields} fields"] if fields else [])
                 told.append(f"left out   {' and '.join(parts)}: the org lacks or hides them (see `leanfunnel doctor`)")
+            if self.extracted.postponed:
+                told.append(f"postponed  comparing what no cursor shows, to the next run: {self.extracted.postponed}")
             if self.extracted.withheld:
                 told.append(f"withheld   {self.extracted.withheld:,} rows: forgotten, or past their days")
             told += [
@@ -299,8 +303,9 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
     if request.credentials is None:
         raise SettingsError("no Salesforce login is set.", todo="See .env.example.")
     log, run_id = LandingLog(request.home.landing), uuid4().hex
-    gate = erasure.Gate(request.home.landing, request.retention_days)
     failed: SalesforceError | None = None
+    postponed: str | None = None
+    gate = erasure.Gate(request.home.landing, request.retention_days)
 
     def land(batch: Batch) -> object:
         kept = gate.through(batch, log.state(batch.object))
@@ -311,6 +316,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
 
     with SalesforceClient(request.credentials(), api_version=request.api_version) as client:
         looks: tuple[Reconciled, ...] = ()
+
         try:
             report = extract_org(
                 client,
@@ -331,6 +337,9 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         else:
             try:
                 looks = _reconcile(request, client, log, report, run_id, on_event, gate, land)
+            except BudgetReachedError as error:
+                # all rows are read; what is compared beside them stays due
+                postponed = str(error)
             except SalesforceError as error:
                 # what was extracted stands; a later run looks again
                 failed = error
@@ -371,6 +380,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
     return Extracted(
         report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None, looks,
         withheld=sum(gate.withheld.values()),
+        postponed=postponed,
         retained=tuple(erasure.retain(request.home.landing, days, at=report.server_time, write=True)),
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from dagster_project.errors import IncompleteExtractError
 from dagster_project.salesforce import soql
 from dagster_project.salesforce.budget import Budget
 from dagster_project.salesforce.description import FieldDescription, ObjectDescription, readable_fields
-from dagster_project.salesforce.extract import NOTES, OVERLAP, Batch, LandedBefore
+from dagster_project.salesforce.extract import NOTES, OVERLAP, RECONCILING, Batch, LandedBefore
 from dagster_project.salesforce.guards import Addresses, expressions
 from dagster_project.salesforce.objects import OBJECTS, ObjectSpec, custom_object
 from dagster_project.salesforce.plan import choose
@@ -128,10 +128,10 @@ def reconcile_org(
         # lists that are always read in full show by themselves what is gone
         if not spec.described or spec.key != ("Id",) or not _is_whole(state):
             continue
-        if state.extracted_at == at and state.batch_seq == 1 and not plan.now:
+        if _just_loaded(state, at) and not plan.now:
             yield from (Reconciled(name, kind, at) for kind in (DELETED, IDS, FORMULAS))
             continue
-        with tempfile.TemporaryDirectory(prefix="reconcile-", dir=workdir) as folder:
+        with tempfile.TemporaryDirectory(prefix=RECONCILING, dir=workdir) as folder:
             look = None if plan.now else _deleted(run, spec, state, Path(folder), last.get((name, DELETED)))
             due = {
                 IDS: plan.now or (look and look.due) or _is_due(last.get((name, IDS)), at, plan.ids_days),
@@ -141,7 +141,8 @@ def reconcile_org(
                 fields, _ = readable_fields(spec, description, extra.get(name, ()), mapped.get(name, ()), run.addresses)
                 formulas = [one for one in fields if description.fields[one].calculated]
                 if due[IDS]:
-                    yield _ids(run, _Object(spec, description, fields, landed(name), _below(folder, IDS)))
+                    here = _Object(spec, description, fields, landed(name), _below(folder, IDS))
+                    yield _ids(run, here)
                     # all Ids tell more than getDeleted would
                     look = look or Reconciled(name, DELETED, at)
                 if due[FORMULAS]:
@@ -165,6 +166,14 @@ def _below(folder: str, name: str) -> Path:
 def _is_whole(state: LandedBefore) -> bool:
     mark = state.watermark or {}
     return state.batch_seq > 0 and bool(mark.get("value")) and "unfinished" not in mark
+
+
+def _just_loaded(state: LandedBefore, at: datetime) -> bool:
+    """Whether this run has read the object in full for the first time, in one window or several."""
+    window = getattr(state, "facts", {}).get("window") or {}
+    return (
+        state.extracted_at == at and window.get("load", "first") == "first" and window.get("part", 1) == state.batch_seq
+    )
 
 
 def _deleted(
@@ -219,7 +228,7 @@ def _deleted(
 
 
 def _ids(run: _Run, here: _Object) -> Reconciled:
-    """All Ids of the org against all of the landing: what is gone, and what was missed."""
+    """All Ids of the org against all of the landing: what is gone and what was missed."""
     name, mark = here.spec.name, here.state.watermark or {}
     cursor = str(mark["field"])
     fields = [one for one in dict.fromkeys(("Id", cursor, "IsDeleted")) if one in here.description.fields]
