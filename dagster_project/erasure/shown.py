@@ -16,8 +16,10 @@ from dagster_project.errors import LeanfunnelError
 from dagster_project.home import Home
 from dagster_project.publish import publication
 
-_ALWAYS_ITS_OWN = ("opportunity_id", "record_id", "activity_id", "contact_id", "lead_id", "case_id", "row_key")
-"""Columns that say whose row it is wherever they stand; of other Ids and keys only a table's first one does (`dim_account`)."""
+_OF_A_RECORD = ("record_id", "opportunity_id", "row_key")
+"""Columns that say whose row it is, beside the table's first Id or key (`dim_account`) …"""
+_RECORDS = ("activity_id", "lead_id", "contact_id", "case_id", "campaign_id", "account_id", "owner_id", "user_id")
+"""… but for tables whose rows are records of another kind: a lead or a meeting names the deal that came of it."""
 _VOCABULARY = {
     "stage_name", "previous_stage_name", "next_stage_name", "evidenced_stage_name", "limiting_stage_name", "stage_before", "sales_process",
     "step",
@@ -89,9 +91,8 @@ def _rules(
         columns.setdefault((schema, table), []).append(column)
     for (schema, table), names in columns.items():
         keys = [name for name in names if name.endswith(("_id", "_key"))]
-        own = dict.fromkeys([*keys[:1], *(name for name in keys if name in _ALWAYS_ITS_OWN)])
-        if keys[:1] == ["activity_id"]:
-            own = dict.fromkeys(keys[:1])  # an activity names the deal that it was for, as any other row does a record
+        is_a_record = bool(keys) and keys[0] in _RECORDS
+        own = dict.fromkeys([*keys[:1], *(name for name in keys if name in _OF_A_RECORD and not is_a_record)])
         tests = [
             f"starts_with({quoted(name)}, {literal(one)})"
             if name.endswith("_key")

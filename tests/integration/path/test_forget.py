@@ -19,6 +19,7 @@ from dagster_project.cli import leanfunnel
 from dagster_project.contracts.decisions import Breach, Decision, Decisions
 from dagster_project.contracts.sample import VERDICT_SCHEMA
 from dagster_project.erasure.landed import Landed
+from dagster_project.erasure.rules import literal
 from dagster_project.errors import LeanfunnelError, SettingsError
 from dagster_project.landing import AppendOnlyTable, LandingLog
 from salesforce_simulator.process import running_simulator
@@ -61,7 +62,7 @@ class Planted(Bench):
         files = LandingLog(self.home / "landing").state(name).files
         if not files:
             return []
-        return duckdb.sql(f"SELECT * FROM read_parquet({files!r}, union_by_name = true)").fetchall()
+        return duckdb.execute("SELECT * FROM read_parquet(?, union_by_name = true)", [files]).fetchall()
 
     def extract(self) -> pipeline.Extracted:
         with pipeline.writing(self.place.home):
@@ -77,9 +78,9 @@ def _seen(root: Path, canaries: list[str]) -> dict[str, set[str]]:
         hits = {canary for canary in canaries if canary.encode() in raw}
         with duckdb.connect() as engine:
             if path.suffix == ".parquet":
-                hits |= _told(engine, f"read_parquet('{path}')", canaries)
+                hits |= _told(engine, f"read_parquet({literal(str(path))})", canaries)
             elif path.suffix == ".duckdb":
-                engine.execute(f"ATTACH '{path}' AS seen (READ_ONLY)")
+                engine.execute(f"ATTACH {literal(str(path))} AS seen (READ_ONLY)")
                 for schema, table in engine.execute(
                     "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'seen'"
                 ).fetchall():
@@ -105,7 +106,7 @@ def _files(root: Path) -> set[tuple[str, int, int]]:
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     folder = tmp_path_factory.mktemp("forget")
     with running_simulator(("--demo", "--seed", "11", "--opportunities", "200", "--control")) as org:
-        bench = Planted(folder / "a home", org)
+        bench = Planted(folder / "it's ü a home", org)
         truth = {
             name: bench.control(f"truth/{name}")
             for name in ("Opportunity", "Contact", "User", "Lead", "EmailMessageRelation", "OpportunityFieldHistory")
@@ -271,7 +272,9 @@ def test_forgotten_records_leave_no_byte_and_do_not_come_back(
     for name, table in manifest.tables.items():
         rows = planted.query(f"SELECT count(*) FROM {name}", older)[0][0]
         assert (
-            rows == table.rows == duckdb.sql(f"SELECT count(*) FROM '{older}/parquet/{name}.parquet'").fetchone()[0]
+            rows
+            == table.rows
+            == duckdb.execute("SELECT count(*) FROM read_parquet(?)", [f"{older}/parquet/{name}.parquet"]).fetchone()[0]
         ), name
     assert len(planted.query("SELECT * FROM fct_activities", older)) == len(published)
 
