@@ -64,7 +64,17 @@ class RunOptions(BaseModel):
     email_addresses: Literal["hashed", "plain", "none"] = Field(
         "hashed", description="how addresses land; hashed needs LEANFUNNEL_EMAIL_KEY, and leaves them out without it"
     )
+    write_back: Literal["off", "object", "tasks"] = Field(
+        "off",
+        description="whether `leanfunnel writeback` may write the worklist to the org: as items of its own object, or as tasks",
+    )
     keep_publications: int = Field(3, ge=1, le=100, description="how many publications are kept")
+
+    @field_validator("write_back", mode="before")
+    @classmethod
+    def _yaml_off(cls, value: object) -> object:
+        # YAML reads a bare `off` as false
+        return "off" if value is False else value
 
     @field_validator("extra_objects")
     @classmethod

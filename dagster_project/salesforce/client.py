@@ -72,6 +72,8 @@ class SalesforceClient:
         self._login: auth.Login | None = None
         self._salesforce: Salesforce | None = None
         self._session: requests.Session | None = None
+        self._session_once: requests.Session | None = None
+        self.calls = 0
         self._time: datetime | None = None
         self._lock = threading.Lock()
 
@@ -86,8 +88,9 @@ class SalesforceClient:
 
     def close(self) -> None:
         """Closes the connections."""
-        if self._session is not None:
-            self._session.close()
+        for session in (self._session, self._session_once):
+            if session is not None:
+                session.close()
 
     # facts
 
@@ -182,8 +185,11 @@ class SalesforceClient:
         headers: Mapping[str, str] | None = None,
         allow: tuple[int, ...] = (),
         stream: bool = False,
+        once: bool = False,
     ) -> requests.Response:
         """One call; `path` is relative to the data API or absolute within the host. A 401 renews the session once.
+
+        `once`: never sent a second time after it may have arrived, for calls that are not safe to repeat.
 
         Raises SalesforceError for every answer of 300 or above that `allow` does not name.
         """
@@ -199,8 +205,10 @@ class SalesforceClient:
             url = urljoin(self._salesforce.base_url, path)
             if urlsplit(url).netloc != urlsplit(self._salesforce.base_url).netloc:
                 raise SalesforceError("an answer points to another host.", where=self._host)
+            session = self._unrepeated() if once else self._session
+            self.calls += 1
             try:
-                response = self._session.request(method, url, params=params, json=json, headers=sent, stream=stream)
+                response = session.request(method, url, params=params, json=json, headers=sent, stream=stream)
             except (requests.RequestException, OSError) as error:
                 raise unreachable(error, self._host) from None
             self._note(response)
@@ -295,6 +303,14 @@ class SalesforceClient:
             session_id=login.access_token, instance_url=login.instance_url, session=session, version=self.api_version
         )
         self._login = login
+
+    def _unrepeated(self) -> requests.Session:
+        from dagster_project.salesforce.http import session_for
+
+        assert self._login is not None
+        if self._session_once is None:
+            self._session_once = session_for(self._login.instance_url, once=True)
+        return self._session_once
 
     def _renew(self, expired: auth.Login) -> bool:
         """Log in again, once for all threads that met the same expired session. False where nothing can be renewed."""
