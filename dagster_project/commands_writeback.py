@@ -37,15 +37,10 @@ def writeback(home: Path | None, output: str, yes: bool, dry_run: bool, form: st
         )
     if yes and dry_run:
         raise SettingsError("--yes and --dry-run exclude each other.", todo="Give one of them.")
-    publication = publication_of(home)
-    with (
-        pipeline.writing(settings.home) if yes else nullcontext(),
-        back.client_of(settings.credentials(), settings.login.api_version) as client,
-        report.open_mart(publication) as mart,
-    ):
-        outcome = back.plan(mart, settings.home.state, client, form or settings.options.write_back, limit=limit)
-        if yes:
-            back.apply(client, outcome)
+    publication_of(home)
+    login = settings.credentials(), settings.login.api_version
+    with pipeline.writing(settings.home) if yes else nullcontext():
+        outcome = back.write_back(settings.home, *login, form or settings.options.write_back, write=yes, limit=limit)
     in_full = output != "table"
     names = ["action", "record", "name", "accountable", "note", "fields" if in_full else "rules"]
     report.write_rows(names, back.shown(outcome, in_full=in_full), output)

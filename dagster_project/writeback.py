@@ -18,6 +18,7 @@ import duckdb
 from dagster_project.contracts.conditions import literal
 from dagster_project.contracts.worklist import LEFT_OUT, list_breaches
 from dagster_project.errors import SalesforceError
+from dagster_project.home import Home
 from dagster_project.salesforce import writing
 from dagster_project.salesforce.auth import Credentials
 from dagster_project.salesforce.client import SalesforceClient
@@ -212,9 +213,17 @@ def apply(client: SalesforceClient, outcome: Outcome) -> None:
     outcome.calls = client.calls
 
 
-def client_of(credentials: Credentials, api_version: str) -> SalesforceClient:
-    """The client that reads and writes; a context manager."""
-    return SalesforceClient(credentials, api_version=api_version)
+def write_back(
+    home: Home, credentials: Credentials, api_version: str, form: str, *, write: bool, limit: int | None = None
+) -> Outcome:
+    """The plan for the publication of a home, written where `write` says so. Whoever writes holds the home's lock."""
+    from dagster_project import report
+
+    with SalesforceClient(credentials, api_version=api_version) as client, report.open_mart(home.current) as mart:
+        outcome = plan(mart, home.state, client, form, limit=limit)
+        if write:
+            apply(client, outcome)
+    return outcome
 
 
 def shown(outcome: Outcome, *, in_full: bool) -> list[list[Any]]:

@@ -66,7 +66,8 @@ def session_for(url: str, *, once: bool = False) -> requests.Session:
         backoff_factor=0.3,
         backoff_jitter=0.3,
         backoff_max=LONGEST_WAIT_SECONDS,
-        respect_retry_after_header=True,
+        # it would have a 503 sent again too
+        respect_retry_after_header=not once,
         retry_after_max=LONGEST_WAIT_SECONDS,
         raise_on_status=False,
     )

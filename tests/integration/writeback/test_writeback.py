@@ -295,3 +295,26 @@ def test_the_command_is_off_until_it_is_switched_on_shows_first_and_writes_with_
     assert {row["record"]: row["note"] for row in told} == {
         DEALS[0]: None, DEALS[1]: "FIELD_CUSTOM_VALIDATION_EXCEPTION: No.",
     }  # fmt: skip
+
+
+def test_dagster_writes_after_the_publication(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dagster import AssetKey, materialize
+
+    from dagster_project.assets.written_back import build_written_back
+    from dagster_project.resources import LeanfunnelResource
+
+    bench.mart.breach(0)
+    bench.mart.breach(1)
+    bench.mart.write()
+    bench.home.settings_file.write_text("write_back: tasks\n")
+    bench.service.org.refuse(Refusal("Task", "Leanfunnel_Key__c", DEALS[1], "FIELD_CUSTOM_VALIDATION_EXCEPTION", "No."))
+    monkeypatch.setenv("SALESFORCE_LOGIN_URL", bench.service.base_url)
+    monkeypatch.setenv("SALESFORCE_CLIENT_ID", bench.service.options.client_id)
+    monkeypatch.setenv("SALESFORCE_CLIENT_SECRET", bench.service.options.client_secret)
+    asset = build_written_back()
+    assert asset.asset_deps[AssetKey(["salesforce", "worklist"])] == {AssetKey(["published", "mart"])}
+    run = materialize([asset], resources={"leanfunnel": LeanfunnelResource(home=str(bench.home.root))})
+    (made,) = run.asset_materializations_for_node("salesforce__worklist")
+    told = {name: value.value for name, value in made.metadata.items() if name != "api_calls"}
+    assert told == {"planned": 2, "written": 1, "unchanged": 0, "refused": 1}
+    assert sorted(bench.tasks) == DEALS[:1]
