@@ -40,7 +40,9 @@ def writeback(home: Path | None, output: str, yes: bool, dry_run: bool, form: st
     publication_of(home)
     login = settings.credentials(), settings.login.api_version
     with pipeline.writing(settings.home) if yes else nullcontext():
-        outcome = back.write_back(settings.home, *login, form or settings.options.write_back, write=yes, limit=limit)
+        outcome = back.write_back(
+            settings.home, *login, form or settings.options.write_back, bounds=settings.bounds, write=yes, limit=limit
+        )
     in_full = output != "table"
     names = ["action", "record", "name", "accountable", "note", "fields" if in_full else "rules"]
     report.write_rows(names, back.shown(outcome, in_full=in_full), output)

@@ -10,27 +10,38 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
-from dagster_project.errors import LeanfunnelError, PublicationStoppedError, SettingsError, WarehouseError
+from dagster_project.errors import (
+    LeanfunnelError,
+    PartialExtractError,
+    PublicationStoppedError,
+    SalesforceError,
+    SettingsError,
+    WarehouseError,
+)
 from dagster_project.home import Home, stamp
 
 if (
     TYPE_CHECKING
 ):  # imported when a step needs them: a run with nothing to do imports neither dbt nor Great Expectations
     from dagster_project.contracts import AuditProcess, AuditReport
+    from dagster_project.erasure import Retained
     from dagster_project.landing import LandingLog
     from dagster_project.landing.log import ObjectState
     from dagster_project.publish.publication import Manifest
     from dagster_project.salesforce.auth import Credentials
-    from dagster_project.salesforce.extract import ExtractReport
+    from dagster_project.salesforce.budget import Bounds
+    from dagster_project.salesforce.client import SalesforceClient
+    from dagster_project.salesforce.extract import Batch, ExtractReport
     from dagster_project.salesforce.guards import Addresses
+    from dagster_project.salesforce.reconcile import Reconciled
     from dagster_project.warehouse.dbt_build import DbtBuild
 
 Progress = Callable[[str, str, int, int], None]
@@ -64,7 +75,12 @@ class Request:
     extra_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mapped_fields: Mapping[str, str] = field(default_factory=dict)
     addresses: Addresses | None = None
+    reconcile_days: int = 7
+    refresh_formulas_days: int = 7
+    reconcile: bool = False
+    bounds: Bounds | None = None
     keep_publications: int = 3
+    retention_days: Mapping[str, int] = field(default_factory=dict)
     api_version: str = "62.0"
 
 
@@ -85,12 +101,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Extracted:
-    """What an extraction brought. `facts`: by object that the org has, what is shown of it; `missing`: what it lacks or hides."""
+    """What an extraction brought. `facts`: by object that the org has, what is shown of it; `missing`: what it lacks or hides;
+    `looks`: what was compared beyond what changed; `withheld`: rows that came and did not land, being forgotten or past their
+    days; `retained`: what left by its days."""
 
     server_time: datetime
     facts: Mapping[str, Mapping[str, Any]]
     missing: tuple[str, ...]
     api_calls: str | None
+    looks: tuple[Reconciled, ...] = ()
+    withheld: int = 0
+    retained: tuple[Retained, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -102,7 +123,8 @@ class Extracted:
 class Org:
     """The org that a landing belongs to, as `landing/org.json` keeps it for runs that do not call Salesforce.
 
-    `read_at`: the org's clock (ISO) when each object was last read, with or without anything new.
+    `read_at`: the org's clock (ISO) when each object was last read, with or without anything new. `unread`: the objects that
+    the newest run did not read, or not to their end; it was incomplete then.
     """
 
     org_id: str
@@ -113,6 +135,7 @@ class Org:
     instance_url: str
     server_time: str
     read_at: Mapping[str, str] = field(default_factory=dict)
+    unread: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -139,9 +162,17 @@ class RunReport:
             )
             objects = [name for name in self.extracted.missing if "." not in name]
             fields = len(self.extracted.missing) - len(objects)
+            told += [f"reconciled {line}" for look in self.extracted.looks if (line := look.line())]
             if self.extracted.missing:
                 parts = ([", ".join(objects)] if objects else []) + ([f"{fields} fields"] if fields else [])
                 told.append(f"left out   {' and '.join(parts)}: the org lacks or hides them (see `leanfunnel doctor`)")
+            if self.extracted.withheld:
+                told.append(f"withheld   {self.extracted.withheld:,} rows: forgotten, or past their days")
+            told += [
+                f"retention  {one.rows:,} rows of {one.object} left, last touched before {one.before:%Y-%m-%d} ({one.days} days)"
+                for one in self.extracted.retained
+                if one.rows
+            ]
         if self.proposed_stage_map:
             told.append(f"proposed   {self.proposed_stage_map} (no stage map stood there; look it over)")
         if self.plan.skip:
@@ -217,7 +248,10 @@ def run(request: Request, *, progress: Progress = silent) -> RunReport:
         yield
         seconds[step] = time.monotonic() - started
 
+    from dagster_project import erasure
+
     with writing(request.home):
+        erasure.refuse_unfinished(request.home.root)
         extracted = None
         if not request.from_landing:
             with timed("extract"):
@@ -252,9 +286,11 @@ def object_names() -> tuple[str, ...]:
 
 
 def extract(request: Request, *, objects: tuple[str, ...] | None = None, progress: Progress = silent) -> Extracted:
-    """Step 1: bring what is new into the landing log, of `objects` or of all. Raises SalesforceError, LandingError."""
+    """Step 1: bring what is new into the landing log, of `objects` or of all. Raises SalesforceError, LandingError;
+    PartialExtractError where some objects are landed and others were not read, which `org.json` then names."""
     from uuid import uuid4
 
+    from dagster_project import erasure
     from dagster_project.landing import LandingLog
     from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.extract import extract_org
@@ -263,24 +299,42 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
     if request.credentials is None:
         raise SettingsError("no Salesforce login is set.", todo="See .env.example.")
     log, run_id = LandingLog(request.home.landing), uuid4().hex
+    failed: SalesforceError | None = None
+    gate = erasure.Gate(request.home.landing, request.retention_days)
 
     def on_event(name: str, event: str, **numbers: int) -> None:
         progress("extract", f"{name} {event}", numbers.get("rows", 0), numbers.get("expected", 0))
 
     with SalesforceClient(request.credentials(), api_version=request.api_version) as client:
-        report = extract_org(
-            client,
-            landed=log.state,
-            land=lambda batch: log.commit(batch, run_id=run_id),
-            workdir=request.home.work,
-            objects=objects,
-            extra_fields=request.extra_fields,
-            mapped_fields={
-                name: tuple(columns.values()) for name, columns in mapped_source(request.mapped_fields).items()
-            },
-            addresses=request.addresses,
-            progress=on_event,
-        )
+        looks: tuple[Reconciled, ...] = ()
+
+        def land(batch: Batch) -> None:
+            if kept := gate.through(batch, log.state(batch.object)):
+                log.commit(kept, run_id=run_id)
+
+        try:
+            report = extract_org(
+                client,
+                landed=log.state,
+                land=land,
+                workdir=request.home.work,
+                objects=objects,
+                extra_fields=request.extra_fields,
+                mapped_fields={
+                    name: tuple(columns.values()) for name, columns in mapped_source(request.mapped_fields).items()
+                },
+                addresses=request.addresses,
+                progress=on_event,
+                bounds=request.bounds,
+            )
+        except PartialExtractError as error:
+            report, failed = cast("ExtractReport", error.report), error
+        else:
+            try:
+                looks = _reconcile(request, client, log, land, report, run_id, on_event)
+            except SalesforceError as error:
+                # what was extracted stands; a later run looks again
+                failed = error
     log.record_inventory(report.inventory, run_id=run_id)
     org = report.org
     kept = Org(
@@ -292,11 +346,14 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         instance_url=org.instance_url,
         server_time=report.server_time.isoformat(),
         read_at={**_read_before(request.home, org.id), **_read_now(report)},
+        unread=failed.unread if isinstance(failed, PartialExtractError) else (),
     )
     _write_text(
         request.home.landing / "org.json",
         json.dumps(asdict(kept), indent=2),
     )
+    if failed is not None:
+        raise failed
     facts, missing = {}, []
     for name, result in report.objects.items():
         if result.state in ("missing", "hidden"):
@@ -304,14 +361,58 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             continue
         facts[name] = {
             "state": result.state,
-            "rows": result.rows,
+            "rows": result.rows - gate.withheld.get(name, 0),
             "deleted": result.deleted,
             "mode": result.mode,
             "seconds": round(result.seconds, 3),
         }
         missing += [f"{name}.{column}" for column in result.missing_fields]
     usage = report.api_usage
-    return Extracted(report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None)
+    days = {name: n for name, n in request.retention_days.items() if objects is None or name in objects}
+    return Extracted(
+        report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None, looks,
+        withheld=sum(gate.withheld.values()),
+        retained=tuple(erasure.retain(request.home.landing, days, at=report.server_time, write=True)),
+    )  # fmt: skip
+
+
+def _reconcile(
+    request: Request,
+    client: SalesforceClient,
+    log: LandingLog,
+    land: Callable[[Batch], object],
+    report: ExtractReport,
+    run_id: str,
+    on_event: Any,
+) -> tuple[Reconciled, ...]:
+    """What no cursor shows, of the objects that this run has read. Each look is kept once what it found is landed."""
+    from dagster_project.salesforce.objects import mapped_source
+    from dagster_project.salesforce.reconcile import Schedule, reconcile_org
+
+    looks: list[Reconciled] = []
+    try:
+        for look in reconcile_org(
+            client,
+            org_id=report.org.id,
+            at=report.server_time,
+            landed=log.state,
+            land=land,
+            last=log.last_looks(),
+            workdir=request.home.work,
+            objects=[name for name, one in report.objects.items() if one.state in ("landed", "unchanged")],
+            schedule=Schedule(request.reconcile_days, request.refresh_formulas_days, request.reconcile),
+            extra_fields=request.extra_fields,
+            mapped_fields={
+                name: tuple(fields.values()) for name, fields in mapped_source(request.mapped_fields).items()
+            },
+            addresses=request.addresses,
+            shortened=tuple(request.retention_days),
+            progress=on_event,
+        ):
+            looks.append(look)
+    finally:
+        log.record_looks(looks, run_id=run_id)
+    return tuple(looks)
 
 
 def _read_before(home: Home, org_id: str) -> Mapping[str, str]:
@@ -675,11 +776,12 @@ def _same_ground(home: Home, plan: Plan) -> bool:
 
 def _landed_object(name: str, state: ObjectState, org: Org) -> tuple[Any, ...]:
     """A row of `control.landed_object`. A batch that changes nothing is not landed, so the org's own note says when it was read."""
-    proof = state.facts.get("proof") or {}
+    proof, window = state.facts.get("proof") or {}, state.facts.get("window") or {}
     read_at = datetime.fromisoformat(org.read_at.get(name, org.server_time)).astimezone(UTC).replace(tzinfo=None)
     return (
         name, state.batch_seq, state.facts.get("mode"), proof.get("stated"), proof.get("stated_after"),
-        proof.get("received"), read_at,
+        proof.get("received"), read_at, state.batch_seq == 1 or window.get("load") == "first",
+        name not in org.unread and "unfinished" not in (state.watermark or {}),
     )  # fmt: skip
 
 

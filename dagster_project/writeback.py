@@ -17,10 +17,11 @@ import duckdb
 
 from dagster_project.contracts.conditions import literal
 from dagster_project.contracts.worklist import LEFT_OUT, list_breaches
-from dagster_project.errors import SalesforceError
+from dagster_project.errors import BudgetReachedError, SalesforceError
 from dagster_project.home import Home
 from dagster_project.salesforce import writing
 from dagster_project.salesforce.auth import Credentials
+from dagster_project.salesforce.budget import Bounds, Budget
 from dagster_project.salesforce.client import SalesforceClient
 from dagster_project.salesforce.rest import query_all
 
@@ -181,7 +182,7 @@ def plan(
         Entry(action, key, name, who, json.loads(body) if body else {}, note)
         for action, key, name, who, body, note in rows
     ]
-    return Outcome(target, entries, int(without[0]) if without else 0, calls=client.calls)
+    return Outcome(target, entries, int(without[0]) if without else 0, calls=_calls(client))
 
 
 def apply(client: SalesforceClient, outcome: Outcome) -> None:
@@ -210,16 +211,27 @@ def apply(client: SalesforceClient, outcome: Outcome) -> None:
                 outcome.refused[entry.key] = answer.refused
             else:
                 outcome.written += 1
-    outcome.calls = client.calls
+    outcome.calls = _calls(client)
 
 
 def write_back(
-    home: Home, credentials: Credentials, api_version: str, form: str, *, write: bool, limit: int | None = None
+    home: Home,
+    credentials: Credentials,
+    api_version: str,
+    form: str,
+    *,
+    bounds: Bounds,
+    write: bool,
+    limit: int | None = None,
 ) -> Outcome:
-    """The plan for the publication of a home, written where `write` says so. Whoever writes holds the home's lock."""
+    """The plan for the publication of a home, written where `write` says so. Whoever writes holds the home's lock.
+
+    Raises BudgetReachedError where `bounds` leave too few API requests.
+    """
     from dagster_project import report
 
     with SalesforceClient(credentials, api_version=api_version) as client, report.open_mart(home.current) as mart:
+        client.budget = Budget(bounds)
         outcome = plan(mart, home.state, client, form, limit=limit)
         if write:
             apply(client, outcome)
@@ -291,13 +303,17 @@ def _check_fields(client: SalesforceClient, target: Target) -> None:
 
 
 def _check_budget(client: SalesforceClient, outcome: Outcome) -> None:
-    usage = client.api_usage
+    left = client.budget.calls_left if client.budget else None
     needed = sum(1 for _ in _batches(outcome.to_write, apart=not outcome.target.by_external_id))
-    if usage is not None and needed > (usage.total - usage.used) // 2:
-        raise SalesforceError(
-            f"writing takes {needed} API calls, more than half of the {usage.total - usage.used} that are left today.",
-            where=client.instance_url, todo="Run it later, or write fewer by --limit.",
+    if left is not None and needed > left:
+        raise BudgetReachedError(
+            f"writing takes {needed} API requests, and {left} are left.", where=client.instance_url,
+            todo="Run it later, write fewer by --limit, or raise api_calls_per_run or api_share_of_day.",
         )  # fmt: skip
+
+
+def _calls(client: SalesforceClient) -> int:
+    return client.budget.calls if client.budget else 0
 
 
 # what it should hold

@@ -20,9 +20,9 @@ def build_written_back() -> AssetsDefinition:
     def written_back(context: AssetExecutionContext, leanfunnel: LeanfunnelResource) -> MaterializeResult:
         loaded = leanfunnel.current_settings()
         with pipeline.writing(loaded.home, wait_seconds=3600):
-            outcome = writeback.write_back(
-                loaded.home, loaded.credentials(), loaded.login.api_version, loaded.options.write_back, write=True
-            )
+            login = loaded.credentials(), loaded.login.api_version
+            form = loaded.options.write_back
+            outcome = writeback.write_back(loaded.home, *login, form, bounds=loaded.bounds, write=True)
         for key, reason in outcome.refused.items():
             context.log.warning(f"{key}: {reason}")
         return MaterializeResult(

@@ -14,7 +14,6 @@ import pytest
 
 from dagster_project.home import Home
 from dagster_project.salesforce.auth import ClientCredentials
-from dagster_project.salesforce.client import SalesforceClient
 from salesforce_simulator import ids
 from salesforce_simulator.changes import Changes
 from salesforce_simulator.org import Org
@@ -155,9 +154,6 @@ class Bench:
     def credentials(self) -> ClientCredentials:
         options = self.service.options
         return ClientCredentials(self.service.base_url, options.client_id, options.client_secret)
-
-    def client(self) -> SalesforceClient:
-        return SalesforceClient(self.credentials)
 
     def as_person(self) -> Changes:
         """What people do in the org meanwhile."""

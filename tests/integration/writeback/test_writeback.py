@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from dagster_project import report, writeback
+from dagster_project import writeback
 from dagster_project.contracts.decisions import Breach, Decision, Decisions
-from dagster_project.errors import SalesforceError
+from dagster_project.errors import BudgetReachedError, SalesforceError
 from dagster_project.salesforce import writing
+from dagster_project.salesforce.budget import Bounds
 from salesforce_simulator import ids
 from salesforce_simulator.org import Refusal
 
@@ -26,12 +27,13 @@ Bench = Any
 ITEM = "Leanfunnel_Item__c"
 
 
-def _run(bench: Bench, form: str = "object", *, yes: bool = True, limit: int | None = None) -> writeback.Outcome:
+def _run(
+    bench: Bench, form: str = "object", *, yes: bool = True, limit: int | None = None, calls: int | None = None
+) -> writeback.Outcome:
     bench.mart.write()
-    with bench.client() as client, report.open_mart(bench.home.current) as mart:
-        outcome = writeback.plan(mart, bench.home.state, client, form, limit=limit)
-        if yes:
-            writeback.apply(client, outcome)
+    outcome = writeback.write_back(
+        bench.home, bench.credentials, "62.0", form, bounds=Bounds(calls), write=yes, limit=limit
+    )
     refused = len(outcome.refused) + outcome.counts().get("refused", 0)
     if yes:
         assert outcome.planned == outcome.written + outcome.unchanged + refused
@@ -244,7 +246,9 @@ def test_more_than_a_set_goes_in_as_many_calls_as_it_takes(bench: Bench) -> None
     assert _run(bench).unchanged == 450
 
 
-def test_it_refuses_another_org_an_org_without_the_object_and_a_budget_that_is_used_up(bench: Bench) -> None:
+def test_it_refuses_another_org_an_org_without_the_object_and_a_budget_that_is_used_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.mart.breach(0)
     bench.service.org.hide_field(ITEM, "Fix__c")
     with pytest.raises(SalesforceError, match=r"lacks Fix__c") as error:
@@ -254,9 +258,10 @@ def test_it_refuses_another_org_an_org_without_the_object_and_a_budget_that_is_u
     with pytest.raises(SalesforceError, match="was made from the org 00D000000000099AAA"):
         _run(bench, "tasks")
     bench.mart.org_id = bench.service.org.organization_id()
-    bench.service.used = bench.service.options.daily_api_requests - 4
-    with pytest.raises(SalesforceError, match="more than half"):
-        _run(bench, "tasks")
+    monkeypatch.setattr(writing, "MOST", 1)
+    bench.mart.breach(1)
+    with pytest.raises(BudgetReachedError, match="writing takes 2 API requests, and 1 are left"):
+        _run(bench, "tasks", calls=5)
     assert _writes(bench) == 0
 
 
