@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from dagster_project.errors import (
+    BudgetReachedError,
     LeanfunnelError,
     PartialExtractError,
     PublicationStoppedError,
@@ -32,7 +33,7 @@ if (
     TYPE_CHECKING
 ):  # imported when a step needs them: a run with nothing to do imports neither dbt nor Great Expectations
     from dagster_project.contracts import AuditProcess, AuditReport
-    from dagster_project.erasure import Retained
+    from dagster_project.erasure import Gate, Retained
     from dagster_project.landing import LandingLog
     from dagster_project.landing.log import ObjectState
     from dagster_project.publish.publication import Manifest
@@ -103,7 +104,7 @@ class Plan:
 class Extracted:
     """What an extraction brought. `facts`: by object that the org has, what is shown of it; `missing`: what it lacks or hides;
     `looks`: what was compared beyond what changed; `withheld`: rows that came and did not land, being forgotten or past their
-    days; `retained`: what left by its days."""
+    days; `retained`: what left by its days; `postponed`: why the comparing ended early, which the next run goes on with."""
 
     server_time: datetime
     facts: Mapping[str, Mapping[str, Any]]
@@ -112,6 +113,7 @@ class Extracted:
     looks: tuple[Reconciled, ...] = ()
     withheld: int = 0
     retained: tuple[Retained, ...] = ()
+    postponed: str | None = None
 
     @property
     def rows(self) -> int:
@@ -166,6 +168,8 @@ class RunReport:
             if self.extracted.missing:
                 parts = ([", ".join(objects)] if objects else []) + ([f"{fields} fields"] if fields else [])
                 told.append(f"left out   {' and '.join(parts)}: the org lacks or hides them (see `leanfunnel doctor`)")
+            if self.extracted.postponed:
+                told.append(f"postponed  comparing what no cursor shows, to the next run: {self.extracted.postponed}")
             if self.extracted.withheld:
                 told.append(f"withheld   {self.extracted.withheld:,} rows: forgotten, or past their days")
             told += [
@@ -300,17 +304,18 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         raise SettingsError("no Salesforce login is set.", todo="See .env.example.")
     log, run_id = LandingLog(request.home.landing), uuid4().hex
     failed: SalesforceError | None = None
+    postponed: str | None = None
     gate = erasure.Gate(request.home.landing, request.retention_days)
+
+    def land(batch: Batch) -> object:
+        kept = gate.through(batch, log.state(batch.object))
+        return kept and log.commit(kept, run_id=run_id)
 
     def on_event(name: str, event: str, **numbers: int) -> None:
         progress("extract", f"{name} {event}", numbers.get("rows", 0), numbers.get("expected", 0))
 
     with SalesforceClient(request.credentials(), api_version=request.api_version) as client:
         looks: tuple[Reconciled, ...] = ()
-
-        def land(batch: Batch) -> None:
-            if kept := gate.through(batch, log.state(batch.object)):
-                log.commit(kept, run_id=run_id)
 
         try:
             report = extract_org(
@@ -331,7 +336,10 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             report, failed = cast("ExtractReport", error.report), error
         else:
             try:
-                looks = _reconcile(request, client, log, land, report, run_id, on_event)
+                looks = _reconcile(request, client, log, report, run_id, on_event, gate, land)
+            except BudgetReachedError as error:
+                # all rows are read; what is compared beside them stays due
+                postponed = str(error)
             except SalesforceError as error:
                 # what was extracted stands; a later run looks again
                 failed = error
@@ -361,7 +369,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             continue
         facts[name] = {
             "state": result.state,
-            "rows": result.rows - gate.withheld.get(name, 0),
+            "rows": max(result.rows - gate.withheld.get(name, 0), 0),
             "deleted": result.deleted,
             "mode": result.mode,
             "seconds": round(result.seconds, 3),
@@ -372,6 +380,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
     return Extracted(
         report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None, looks,
         withheld=sum(gate.withheld.values()),
+        postponed=postponed,
         retained=tuple(erasure.retain(request.home.landing, days, at=report.server_time, write=True)),
     )  # fmt: skip
 
@@ -380,10 +389,11 @@ def _reconcile(
     request: Request,
     client: SalesforceClient,
     log: LandingLog,
-    land: Callable[[Batch], object],
     report: ExtractReport,
     run_id: str,
     on_event: Any,
+    gate: Gate,
+    land: Callable[[Batch], object],
 ) -> tuple[Reconciled, ...]:
     """What no cursor shows, of the objects that this run has read. Each look is kept once what it found is landed."""
     from dagster_project.salesforce.objects import mapped_source
@@ -397,6 +407,7 @@ def _reconcile(
             at=report.server_time,
             landed=log.state,
             land=land,
+            kept_out=gate.keeps_out,
             last=log.last_looks(),
             workdir=request.home.work,
             objects=[name for name, one in report.objects.items() if one.state in ("landed", "unchanged")],
@@ -406,7 +417,6 @@ def _reconcile(
                 name: tuple(fields.values()) for name, fields in mapped_source(request.mapped_fields).items()
             },
             addresses=request.addresses,
-            shortened=tuple(request.retention_days),
             progress=on_event,
         ):
             looks.append(look)

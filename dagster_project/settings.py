@@ -38,7 +38,7 @@ _PLACES = {
 }
 _Model = TypeVar("_Model", bound=BaseModel)
 _SHORTEST_KEY = 16
-_NO_PATH = "*?[]\\"
+_NO_PATH = "*?[]%\\"
 _SECRETS = ("client_secret", "password", "security_token", "private_key", "access_token")
 
 
@@ -261,10 +261,18 @@ def _sound_place(place: Path) -> Path:
     bad = sorted({char for char in str(place) if char in _NO_PATH or not char.isprintable()})
     if bad:
         raise SettingsError(
-            f"the path of the home holds {' '.join(map(repr, bad))}, which file libraries read as patterns or separators.",
+            f"the path of the home holds {' '.join(map(repr, bad))}, which file libraries read as something else.",
             where=str(place),
             todo="Choose another folder by --home or LEANFUNNEL_HOME.",
         )
+    try:
+        place.exists()
+    except OSError as error:
+        raise SettingsError(
+            f"the home cannot be there: {error.strerror}.",
+            where=f"{str(place)[:80]}…",
+            todo="Choose another folder by --home or LEANFUNNEL_HOME.",
+        ) from error
     return place
 
 

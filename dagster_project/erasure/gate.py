@@ -6,7 +6,7 @@ still holds, brings back from the recycle bin, or reads again in full raises no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -36,7 +36,7 @@ class Gate:
     def through(self, batch: Batch, landed: ObjectState) -> Batch | None:
         """The batch as it may land; None where nothing new is left of it. `landed`: what the landing knows of the object."""
         columns = _columns(batch.path)
-        gone = self._gone(batch.object, columns, batch.extracted_at)
+        gone = self.keeps_out(batch.object, columns, batch.extracted_at)
         cells = rules.blanked(batch.object, columns, self._told) if self._told.ids else {}
         if not (gone or cells):
             return batch
@@ -52,7 +52,12 @@ class Gate:
             if kept == total and not emptied:
                 return batch
             self.withheld[batch.object] = self.withheld.get(batch.object, 0) + total - kept
-            is_news = set(columns) - set(landed.columns) or tuple(batch.missing_fields) != tuple(landed.missing_fields)
+            # without rows, but further than before: the next run begins there, and a big object goes on with its next window
+            is_news = (
+                bool(set(columns) - set(landed.columns))
+                or tuple(batch.missing_fields) != tuple(landed.missing_fields)
+                or (batch.watermark or {}) != (landed.watermark or {})
+            )
             if kept == 0 and landed.batch_seq and not is_news:
                 return None
             picked = ", ".join(
@@ -70,7 +75,8 @@ class Gate:
         batch.path.unlink()
         return replace(batch, path=path, rows=kept, deleted=deleted)
 
-    def _gone(self, name: str, columns: Mapping[str, bool], at: datetime) -> str | None:
+    def keeps_out(self, name: str, columns: Collection[str], at: datetime) -> str | None:
+        """SQL: whether a row of an object with such columns is kept out at the org's instant `at`; None where none can be."""
         tests = [rules.gone(name, columns, self._told) if self._told.ids else None]
         if name in self._days:
             tests.append(too_old(columns, self._days[name], at))

@@ -257,7 +257,7 @@ class LandingLog:
         }
 
     def _path(self, name: str) -> Path:
-        if not name.isidentifier():
+        if not (name.isidentifier() and name.isascii()):
             raise LandingError(f"'{name}' is no name of a table.", where=str(self.root))
         return self.root / name
 

@@ -117,15 +117,24 @@ def gone(
 
 
 def behind(
-    connection: duckdb.DuckDBPyConnection, source: Path, landed: Sequence[str], cursor: str, before: datetime
+    connection: duckdb.DuckDBPyConnection,
+    source: Path,
+    landed: Sequence[str],
+    cursor: str,
+    before: datetime,
+    kept_out: str | None = None,
 ) -> list[str]:
     """Ids at the source (`source`: Id, the cursor, IsDeleted where the object has it) that the landing lacks or holds in
-    another state, though their cursor lies below `before`, where no later run reads again."""
+    another state, though their cursor lies below `before`, where no later run reads again. Rows for which the SQL
+    `kept_out` holds are not to be landed, so they are left out."""
     known = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {_parquet([str(source)])}").fetchall()}
     state = "(o._operation = 'delete') IS DISTINCT FROM n.\"IsDeleted\"" if "IsDeleted" in known else "FALSE"
     instant = before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
+    expected = f"SELECT * FROM {_parquet([str(source)])}" + (
+        f" WHERE NOT coalesce({kept_out}, false)" if kept_out else ""
+    )
     rows = connection.execute(
-        f'SELECT n."Id" FROM {_parquet([str(source)])} AS n LEFT JOIN ({_latest(landed)}) AS o ON o."Id" = n."Id" '
+        f'SELECT n."Id" FROM ({expected}) AS n LEFT JOIN ({_latest(landed)}) AS o ON o."Id" = n."Id" '
         f"WHERE n.{_name(cursor)} < TIMESTAMPTZ '{instant}' AND (o._batch_seq IS NULL OR {state} "
         f"OR o.{_name(cursor)} IS DISTINCT FROM n.{_name(cursor)}) ORDER BY 1"
     ).fetchall()

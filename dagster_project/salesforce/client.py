@@ -307,6 +307,8 @@ class SalesforceClient:
         session = session_for(base)
         try:
             login = auth.log_in(given, session, api_version=self.api_version)
+        except SalesforceError as error:
+            raise self._told(error) from None
         except (requests.RequestException, OSError) as error:
             raise unreachable(error, self._host) from None
         if urlsplit(login.instance_url).netloc != urlsplit(base).netloc:
@@ -360,7 +362,8 @@ class SalesforceClient:
         for name in ("what", "where", "todo"):
             text = getattr(error, name)
             for secret in secrets:
-                text = text.replace(secret, "***") if text else text
+                for spelling in auth.spellings(secret):
+                    text = text.replace(spelling, "***") if text else text
             setattr(error, name, text)
         error.args = (error.what,)
         return error

@@ -38,6 +38,8 @@ from dagster_project.salesforce.objects import ESSENTIAL, OBJECTS, ObjectSpec, c
 OVERLAP = timedelta(minutes=10)
 """How far below the watermark a run reads again: commits of the org may become visible late."""
 AT_ONCE = 2
+RECONCILING = "reconcile-"
+"""How the folders in `workdir` begin where what no cursor shows is compared."""
 NOTES = "bulk-jobs"
 """The folder in `workdir` where the ids of Bulk jobs stand while they are there."""
 
@@ -351,8 +353,9 @@ class _work_folder:  # noqa: N801 - a context manager, named for how it reads
     def __enter__(self) -> Path:
         try:
             self.workdir.mkdir(parents=True, exist_ok=True)
-            for left in self.workdir.glob(f"{self._PREFIX}*"):
-                shutil.rmtree(left, ignore_errors=True)
+            for prefix in (self._PREFIX, RECONCILING):
+                for left in self.workdir.glob(f"{prefix}*"):
+                    shutil.rmtree(left, ignore_errors=True)
             self.folder = Path(tempfile.mkdtemp(prefix=self._PREFIX, dir=self.workdir))
         except OSError as error:
             raise LeanfunnelError(

@@ -8,7 +8,7 @@ a stamp are read anew. What differs is landed like any batch, counted like any r
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from dagster_project.errors import IncompleteExtractError
 from dagster_project.salesforce import soql
 from dagster_project.salesforce.budget import Budget
 from dagster_project.salesforce.description import FieldDescription, ObjectDescription, readable_fields
-from dagster_project.salesforce.extract import NOTES, OVERLAP, Batch, LandedBefore
+from dagster_project.salesforce.extract import NOTES, OVERLAP, RECONCILING, Batch, LandedBefore
 from dagster_project.salesforce.guards import Addresses, expressions
 from dagster_project.salesforce.objects import OBJECTS, ObjectSpec, custom_object
 from dagster_project.salesforce.plan import choose
@@ -83,6 +83,7 @@ class _Run:
     addresses: Addresses
     progress: Callable[..., None]
     notes: Path
+    kept_out: Callable[[str, Collection[str], datetime], str | None]
 
 
 @dataclass(frozen=True)
@@ -108,29 +109,29 @@ def reconcile_org(
     extra_fields: Mapping[str, Sequence[str]] | None = None,
     mapped_fields: Mapping[str, Sequence[str]] | None = None,
     addresses: Addresses | None = None,
-    shortened: Sequence[str] = (),
     progress: Callable[..., None] = lambda name, event, **numbers: None,
+    kept_out: Callable[[str, Collection[str], datetime], str | None] = lambda name, columns, at: None,
 ) -> Iterator[Reconciled]:
     """Look at each of `objects` that was landed in whole before, and land what differs; gives one row per look, after its
     batch is landed, so that a look that is repeated after a crash changes nothing.
 
     `at`: the instant up to which the extraction of this run has read; `last`: (object, kind) to the newest look before. An
-    object that is looked at for the first time has just been read in full, which counts as a look. `shortened`: objects of
-    which old rows are not kept, so that what the landing lacks of them was not missed. Raises SalesforceError,
+    object that is looked at for the first time has just been read in full, which counts as a look. `kept_out` (object, columns,
+    instant): SQL of rows that are not to be landed (forgotten, past their days), so that none counts as missed. Raises SalesforceError,
     IncompleteExtractError, and whatever `land` raises.
     """
     plan, extra, mapped = schedule or Schedule(), extra_fields or {}, mapped_fields or {}
-    run = _Run(client, org_id, at, land, addresses or Addresses("none"), progress, workdir / NOTES)
+    run = _Run(client, org_id, at, land, addresses or Addresses("none"), progress, workdir / NOTES, kept_out)
     for name in objects:
         spec = OBJECTS.get(name) or custom_object(name)
         state = landed(name)
         # lists that are always read in full show by themselves what is gone
         if not spec.described or spec.key != ("Id",) or not _is_whole(state):
             continue
-        if state.extracted_at == at and state.batch_seq == 1 and not plan.now:
+        if _just_loaded(state, at) and not plan.now:
             yield from (Reconciled(name, kind, at) for kind in (DELETED, IDS, FORMULAS))
             continue
-        with tempfile.TemporaryDirectory(prefix="reconcile-", dir=workdir) as folder:
+        with tempfile.TemporaryDirectory(prefix=RECONCILING, dir=workdir) as folder:
             look = None if plan.now else _deleted(run, spec, state, Path(folder), last.get((name, DELETED)))
             due = {
                 IDS: plan.now or (look and look.due) or _is_due(last.get((name, IDS)), at, plan.ids_days),
@@ -141,7 +142,7 @@ def reconcile_org(
                 formulas = [one for one in fields if description.fields[one].calculated]
                 if due[IDS]:
                     here = _Object(spec, description, fields, landed(name), _below(folder, IDS))
-                    yield _ids(run, here, whole=name not in shortened)
+                    yield _ids(run, here)
                     # all Ids tell more than getDeleted would
                     look = look or Reconciled(name, DELETED, at)
                 if due[FORMULAS]:
@@ -165,6 +166,14 @@ def _below(folder: str, name: str) -> Path:
 def _is_whole(state: LandedBefore) -> bool:
     mark = state.watermark or {}
     return state.batch_seq > 0 and bool(mark.get("value")) and "unfinished" not in mark
+
+
+def _just_loaded(state: LandedBefore, at: datetime) -> bool:
+    """Whether this run has read the object in full for the first time, in one window or several."""
+    window = getattr(state, "facts", {}).get("window") or {}
+    return (
+        state.extracted_at == at and window.get("load", "first") == "first" and window.get("part", 1) == state.batch_seq
+    )
 
 
 def _deleted(
@@ -218,8 +227,8 @@ def _deleted(
     return Reconciled(name, DELETED, covered.astimezone(UTC), len(ids), gone=removed, due=due)
 
 
-def _ids(run: _Run, here: _Object, *, whole: bool) -> Reconciled:
-    """All Ids of the org against all of the landing: what is gone and, where the landing is to be `whole`, what was missed."""
+def _ids(run: _Run, here: _Object) -> Reconciled:
+    """All Ids of the org against all of the landing: what is gone and what was missed."""
     name, mark = here.spec.name, here.state.watermark or {}
     cursor = str(mark["field"])
     fields = [one for one in dict.fromkeys(("Id", cursor, "IsDeleted")) if one in here.description.fields]
@@ -232,7 +241,8 @@ def _ids(run: _Run, here: _Object, *, whole: bool) -> Reconciled:
         listed = f'o."Id" IN (SELECT "Id" FROM read_parquet({changes.text(str(source))}))'
         path, removed = changes.gone(connection, listed, here.state.files, here.folder, stamp)
         below = datetime.fromisoformat(str(mark["value"])) - OVERLAP
-        ids = changes.behind(connection, source, here.state.files, cursor, below) if whole else []
+        kept_out = run.kept_out(name, fields, run.at)
+        ids = changes.behind(connection, source, here.state.files, cursor, below, kept_out)
         missed, paths = 0, [path] if removed else []
         if ids:
             arrived = _read_ids(run, here, connection, ids)

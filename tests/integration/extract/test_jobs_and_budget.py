@@ -280,24 +280,55 @@ def test_an_object_that_stays_incomplete_is_not_landed_and_the_others_are(servic
     assert LandingLog(tmp_path / "landing").objects() == ["Account"]
 
 
+def _run(service: Service, home: Home, bounds: Bounds, **options: Any) -> pipeline.Extracted:
+    login = ClientCredentials(service.base_url, service.options.client_id, service.options.client_secret)
+    request = pipeline.Request(
+        home, ROOT / "dbt", ROOT / "expectations", credentials=lambda: login, bounds=bounds, **options
+    )
+    return pipeline.extract(request, objects=("Account", NAME))
+
+
+def test_a_load_of_which_nothing_is_kept_is_done_all_the_same(service: Service, tmp_path: Path) -> None:
+    """Its rows are past their days: the watermark goes on window by window, and the next run starts at its end."""
+    home = Home(tmp_path)
+    loaded = _run(service, home, Bounds(rows_per_window=100), retention_days={NAME: 1})
+    assert loaded.withheld == ROWS
+    watermark = LandingLog(home.landing).state(NAME).watermark
+    assert watermark is not None
+    assert "unfinished" not in watermark
+    again = _run(service, home, Bounds(rows_per_window=1000), retention_days={NAME: 1})
+    # the overlap alone: the deals of one stamp
+    assert (again.facts[NAME]["mode"], again.withheld) == ("incremental", 150)
+
+
+def test_comparing_that_finds_no_requests_left_is_postponed(service: Service, tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    _run(service, home, Bounds())
+    before = service.used
+    edit(service, (3,), minutes=30 * 24 * 60)
+    _run(service, home, Bounds())
+    needed = service.used - before
+    edit(service, (4,), minutes=30 * 24 * 60)
+    stopped = _run(service, home, Bounds(calls_per_run=needed - 3))
+    assert stopped.postponed is not None
+    assert "this run has used its" in stopped.postponed
+    assert as_the_org(service, tmp_path, NAME, "Account")
+    assert _run(service, home, Bounds()).postponed is None
+
+
 def test_the_home_remembers_what_a_partial_run_left_unread(tmp_path: Path) -> None:
     home = Home(tmp_path)
-
-    def run(bounds: Bounds) -> None:
-        login = ClientCredentials(service.base_url, service.options.client_id, service.options.client_secret)
-        request = pipeline.Request(home, ROOT / "dbt", ROOT / "expectations", credentials=lambda: login, bounds=bounds)
-        pipeline.extract(request, objects=("Account", NAME))
 
     def whole(name: str) -> bool:
         return bool(pipeline._landed_object(name, LandingLog(home.landing).state(name), pipeline.read_org(home))[-1])
 
     with serving() as service:
         with pytest.raises(PartialExtractError):
-            run(Bounds(calls_per_run=24, rows_per_window=100))
+            _run(service, home, Bounds(calls_per_run=24, rows_per_window=100))
         org = pipeline.read_org(home)
         assert (list(org.unread), set(org.read_at)) == ([NAME], {"Account"})
         assert (whole("Account"), whole(NAME)) == (True, False)
-        run(Bounds(rows_per_window=100))
+        _run(service, home, Bounds(rows_per_window=100))
         assert not pipeline.read_org(home).unread
         assert whole(NAME)
         assert as_the_org(service, tmp_path, NAME, "Account")

@@ -211,7 +211,7 @@ def test_forgotten_records_leave_no_byte_and_do_not_come_back(
     ids, place = planted.ids, planted.place
     before = {
         place: _seen(planted.home / place, planted.canaries)
-        for place in ("landing", "state", "published/20260101T000000Z-older")
+        for place in ("landing", "state", "published/20260101T000000Z-older", ".work")
     }
     assert {canary for seen in before.values() for canary in seen} == set(planted.canaries), (
         "they are where they are looked for"

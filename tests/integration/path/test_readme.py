@@ -46,7 +46,9 @@ def test_every_command_of_the_readme_exists() -> None:
 
     text = (ROOT / "README.md").read_text()
     named = set(
-        re.findall(r"leanfunnel (demo|init|run|doctor|breaches|show|decide|definitions|sample|writeback)\b", text)
+        re.findall(
+            r"leanfunnel (demo|init|run|doctor|breaches|show|decide|definitions|sample|forget|retain|writeback)\b", text
+        )
     )
     assert named == set(leanfunnel.commands)
     makefile = (ROOT / "Makefile").read_text()

@@ -40,6 +40,7 @@ class Rows:
     deleted: int = 0
     extracted_at: datetime = AT
     missing_fields: tuple[str, ...] = ()
+    watermark: dict[str, Any] | None = None
     said: dict[str, Any] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
