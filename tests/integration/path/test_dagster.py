@@ -32,6 +32,7 @@ def result(tmp_path_factory: pytest.TempPathFactory):
         from dagster_project.definitions import build_defs
 
         defs = build_defs(settings.load())
+        (folder / "dagster").mkdir()
         with DagsterInstance.local_temp(str(folder / "dagster")) as instance:
             run = defs.resolve_job_def("full_path").execute_in_process(instance=instance)
             yield run, defs, folder / "home", org
