@@ -66,6 +66,10 @@ class RunOptions(BaseModel):
     email_addresses: Literal["hashed", "plain", "none"] = Field(
         "hashed", description="how addresses land; hashed needs LEANFUNNEL_EMAIL_KEY, and leaves them out without it"
     )
+    write_back: Literal["off", "object", "tasks"] = Field(
+        "off",
+        description="whether `leanfunnel writeback` may write the worklist to the org: as items of its own object, or as tasks",
+    )
     reconcile_days: int = Field(7, ge=1, le=365, description="every so many days all Ids are compared with the org's")
     refresh_formulas_days: int = Field(
         7, ge=1, le=365, description="every so many days calculated fields are read anew"
@@ -93,6 +97,12 @@ class RunOptions(BaseModel):
             if name not in known:
                 raise ValueError(f"retention_days: no object '{name}' is landed.{nearest(name, known)}")
         return self
+
+    @field_validator("write_back", mode="before")
+    @classmethod
+    def _yaml_off(cls, value: object) -> object:
+        # YAML reads a bare `off` as false
+        return "off" if value is False else value
 
     @field_validator("extra_objects")
     @classmethod

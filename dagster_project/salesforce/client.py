@@ -75,6 +75,7 @@ class SalesforceClient:
         self._login: auth.Login | None = None
         self._salesforce: Salesforce | None = None
         self._session: requests.Session | None = None
+        self._session_once: requests.Session | None = None
         self._time: datetime | None = None
         self._lock = threading.Lock()
 
@@ -89,8 +90,9 @@ class SalesforceClient:
 
     def close(self) -> None:
         """Closes the connections."""
-        if self._session is not None:
-            self._session.close()
+        for session in (self._session, self._session_once):
+            if session is not None:
+                session.close()
 
     # facts
 
@@ -186,10 +188,13 @@ class SalesforceClient:
         allow: tuple[int, ...] = (),
         stream: bool = False,
         counts: bool = True,
+        once: bool = False,
     ) -> requests.Response:
         """One call; `path` is relative to the data API or absolute within the host. A 401 renews the session once, and
         an answer that breaks off is asked for again. `counts`: it is charged to the budget, as all but
         tidying up.
+
+        `once`: never sent a second time after it may have arrived, for calls that are not safe to repeat.
 
         Raises BudgetReachedError where the budget is used up, and SalesforceError for every answer of 300 or above that
         `allow` does not name.
@@ -209,13 +214,14 @@ class SalesforceClient:
                 raise SalesforceError("an answer points to another host.", where=self._host)
             if counts and self.budget is not None:
                 self.budget.spend_call()
+            session = self._unrepeated() if once else self._session
             for number in range(1, _BODY_TRIES + 1):
                 try:
-                    response = self._session.request(method, url, params=params, json=json, headers=sent, stream=stream)
+                    response = session.request(method, url, params=params, json=json, headers=sent, stream=stream)
                     break
                 except broken_off as error:
-                    # the adapter's own retries end where the body begins; all that is sent here may be sent twice
-                    if number == _BODY_TRIES:
+                    # the adapter's own retries end where the body begins; what is not sent `once` may be sent twice
+                    if once or number == _BODY_TRIES:
                         raise unreachable(error, self._host) from None
                 except (requests.RequestException, OSError) as error:
                     raise unreachable(error, self._host) from None
@@ -313,6 +319,14 @@ class SalesforceClient:
             session_id=login.access_token, instance_url=login.instance_url, session=session, version=self.api_version
         )
         self._login = login
+
+    def _unrepeated(self) -> requests.Session:
+        from dagster_project.salesforce.http import session_for
+
+        assert self._login is not None
+        if self._session_once is None:
+            self._session_once = session_for(self._login.instance_url, once=True)
+        return self._session_once
 
     def _renew(self, expired: auth.Login) -> bool:
         """Log in again, once for all threads that met the same expired session. False where nothing can be renewed."""

@@ -49,19 +49,25 @@ class _Session(requests.Session):
         return super().request(method, url, *args, **options)
 
 
-def session_for(url: str) -> requests.Session:
-    """A session for the org at `url` (checked by auth.checked_url); plain http goes to that very address only."""
+def session_for(url: str, *, once: bool = False) -> requests.Session:
+    """A session for the org at `url` (checked by auth.checked_url); plain http goes to that very address only.
+
+    `once`: what was sent is not sent again, for calls that would do twice what they do.
+    """
     retry = Retry(
-        total=RETRIES,
+        total=CONNECT_RETRIES if once else RETRIES,
         connect=CONNECT_RETRIES,
-        read=CONNECT_RETRIES,
+        read=0 if once else CONNECT_RETRIES,
+        # an answer of 429 says that nothing was done
+        status=CONNECT_RETRIES if once else None,
         redirect=0,
-        status_forcelist=_PASSING,
+        status_forcelist=(429,) if once else _PASSING,
         allowed_methods=None,
         backoff_factor=0.3,
         backoff_jitter=0.3,
         backoff_max=LONGEST_WAIT_SECONDS,
-        respect_retry_after_header=True,
+        # it would have a 503 sent again too
+        respect_retry_after_header=not once,
         retry_after_max=LONGEST_WAIT_SECONDS,
         raise_on_status=False,
     )

@@ -102,6 +102,8 @@ def test_no_secret_is_part_of_the_run_or_its_events(result) -> None:
 
 def test_a_daily_schedule_and_pools_of_one_are_shipped(result, tmp_path: Path) -> None:
     _, defs, _, _ = result
+    from dagster import AssetKey
+
     from dagster_project.dev import write_instance
     from dagster_project.resources import WAREHOUSE_POOL
 
@@ -109,6 +111,8 @@ def test_a_daily_schedule_and_pools_of_one_are_shipped(result, tmp_path: Path) -
     writers = [assets for assets in defs.assets if assets.op.pool]
     assert len(writers) == len(list(defs.assets))
     assert {assets.op.pool for assets in writers} == {WAREHOUSE_POOL}
+    # nothing is written to the org unless leanfunnel.yml says so
+    assert AssetKey(["salesforce", "worklist"]) not in {key for assets in defs.assets for key in assets.keys}
     text = (write_instance(tmp_path / "dagster") / "dagster.yaml").read_text()
     assert "default_limit: 1" in text
     assert "enabled: false" in text
