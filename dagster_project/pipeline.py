@@ -467,8 +467,11 @@ def make_plan(
     Without `server_time` (a run from the landing) as_of is the current publication's, else the last extraction's.
     Returns the plan, and the path of the stage map where one had to be proposed. Raises SettingsError.
     """
+    from dagster_project import erasure
     from dagster_project.landing import LandingLog
 
+    # here too, since Dagster plans without `run`
+    erasure.refuse_unfinished(request.home.root)
     org = read_org(request.home)
     extracted_at = server_time or datetime.fromisoformat(org.server_time)
     zone = ZoneInfo(request.reporting_timezone or _known_zone(org.timezone))

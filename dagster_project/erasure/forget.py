@@ -108,5 +108,5 @@ def refuse_unfinished(root: Path) -> None:
     raise LeanfunnelError(
         "forgetting records was cut off before its end.",
         where=str(root),
-        todo=f"Repeat it: `leanfunnel forget {records} --yes`.",
+        todo=f"Repeat it: `leanfunnel forget {records} --why … --yes`.",
     )

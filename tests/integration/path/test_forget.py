@@ -106,7 +106,7 @@ def _files(root: Path) -> set[tuple[str, int, int]]:
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     folder = tmp_path_factory.mktemp("forget")
     with running_simulator(("--demo", "--seed", "11", "--opportunities", "200", "--control")) as org:
-        bench = Planted(folder / "it's ü a home", org)
+        bench = Planted(folder / "a home", org)
         truth = {
             name: bench.control(f"truth/{name}")
             for name in ("Opportunity", "Contact", "User", "Lead", "EmailMessageRelation", "OpportunityFieldHistory")
