@@ -18,6 +18,6 @@ select
     accounts.is_deleted
 from accounts
 cross join run
-left join {{ ref('int_merged_records') }} as merges on accounts.account_id = merges.loser_id
-left join accounts as masters on merges.master_id = masters.account_id
+left join {{ ref('int_merged_records') }} as merged_away on accounts.account_id = merged_away.loser_id
+left join accounts as masters on merged_away.master_id = masters.account_id
 where accounts.created_at <= run.as_of

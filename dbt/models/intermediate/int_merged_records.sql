@@ -18,7 +18,7 @@ losers as (
     {%- endfor %}
 ),
 
-merges as (
+merged_away as (
     select losers.*
     from losers
     cross join run
@@ -33,17 +33,17 @@ chains as (
         master_id,
         merged_at,
         1 as n_merges
-    from merges
+    from merged_away
     union all
     select
         chains.object,
         chains.loser_id,
-        merges.master_id,
+        merged_away.master_id,
         chains.merged_at,
         chains.n_merges + 1 as n_merges
     from chains
-    inner join merges on chains.master_id = merges.loser_id
-    where merges.master_id <> chains.loser_id and chains.n_merges < 100
+    inner join merged_away on chains.master_id = merged_away.loser_id
+    where merged_away.master_id <> chains.loser_id and chains.n_merges < 100
 ),
 
 ends as (
