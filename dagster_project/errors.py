@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TypeVar
 
 
 class LeanfunnelError(Exception):
@@ -17,6 +18,8 @@ class LeanfunnelError(Exception):
     """
 
     exit_code = 1
+    passes = False
+    """Whether it may pass by itself, so that the same call may succeed later: a service that is down, a lock that is held."""
 
     def __init__(self, what: str, *, where: str | None = None, todo: str | None = None) -> None:
         self.what, self.where, self.todo = what, where, todo
@@ -27,6 +30,9 @@ class LeanfunnelError(Exception):
         if self.todo:
             parts.append(self.todo)
         return " ".join(" ".join(part.split()) for part in parts)
+
+
+_Error = TypeVar("_Error", bound=LeanfunnelError)
 
 
 class SettingsError(LeanfunnelError):
@@ -43,6 +49,8 @@ class SalesforceError(LeanfunnelError):
 
 class IncompleteExtractError(SalesforceError):
     """What arrived is not what the server said it would send. Nothing of it is landed."""
+
+    passes = True
 
 
 class LandingError(LeanfunnelError):
@@ -67,6 +75,12 @@ class PublicationStoppedError(LeanfunnelError):
     """A contract that may stop the line failed: the last good publication stays."""
 
     exit_code = 7
+
+
+def passing(error: _Error) -> _Error:
+    """`error`, marked as one that may pass by itself."""
+    error.passes = True
+    return error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from dagster_project.errors import LeanfunnelError, PublicationStoppedError, SettingsError, WarehouseError
+from dagster_project.errors import LeanfunnelError, PublicationStoppedError, SettingsError, WarehouseError, passing
 from dagster_project.home import Home
 from dagster_project.planning import (
     Org,
@@ -60,6 +60,7 @@ class Extracted:
     facts: Mapping[str, Mapping[str, Any]]
     missing: tuple[str, ...]
     api_calls: str | None
+    api_calls_left: int | None = None
 
     @property
     def rows(self) -> int:
@@ -147,10 +148,12 @@ def writing(home: Home, *, wait_seconds: float = 0.0) -> Iterator[None]:
                 break
             except OSError:
                 if time.monotonic() >= deadline:
-                    raise LeanfunnelError(
-                        "another run is writing here.",
-                        where=str(home.root),
-                        todo="Wait for it to end, or choose another --home.",
+                    raise passing(
+                        LeanfunnelError(
+                            "another run is writing here.",
+                            where=str(home.root),
+                            todo="Wait for it to end, or choose another --home.",
+                        )
                     ) from None
                 time.sleep(0.2)
         yield
@@ -203,11 +206,29 @@ def object_names() -> tuple[str, ...]:
     return tuple(OBJECTS)
 
 
-def extract(request: Request, *, objects: tuple[str, ...] | None = None, progress: Progress = silent) -> Extracted:
-    """Step 1: bring what is new into the landing log, of `objects` or of all. Raises SalesforceError, LandingError."""
+def back_fill_names() -> tuple[str, ...]:
+    """Those of them that can be read again by when their records were created."""
+    from dagster_project.salesforce.back_fill import objects
+
+    return objects()
+
+
+def extract(
+    request: Request,
+    *,
+    objects: tuple[str, ...] | None = None,
+    created: tuple[datetime, datetime] | None = None,
+    progress: Progress = silent,
+) -> Extracted:
+    """Step 1: bring what is new into the landing log, of `objects` or of all. Raises SalesforceError, LandingError.
+
+    With `created` [since, before) it is a back-fill: the records created then are read again, and what differs lands.
+    """
     from uuid import uuid4
 
     from dagster_project.landing import LandingLog
+    from dagster_project.landing.run_log import RunLog
+    from dagster_project.salesforce.back_fill import Period
     from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.extract import extract_org
     from dagster_project.salesforce.objects import mapped_source
@@ -231,6 +252,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
                 name: tuple(columns.values()) for name, columns in mapped_source(request.mapped_fields).items()
             },
             addresses=request.addresses,
+            created=Period(*created) if created else None,
             progress=on_event,
         )
     log.record_inventory(report.inventory, run_id=run_id)
@@ -260,10 +282,27 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             "deleted": result.deleted,
             "mode": result.mode,
             "seconds": round(result.seconds, 3),
+            "bytes": result.bytes,
+            "api_calls": result.calls,
         }
         missing += [f"{name}.{column}" for column in result.missing_fields]
     usage = report.api_usage
-    return Extracted(report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None)
+    left = usage.total - usage.used if usage else None
+    RunLog(request.home.state).append(
+        run_id,
+        report.server_time,
+        [
+            {
+                "object": name,
+                "received": report.objects[name].received,
+                "landed": fact["rows"],
+                "api_calls_left": left,
+                **{key: fact[key] for key in ("state", "mode", "deleted", "bytes", "seconds", "api_calls")},
+            }
+            for name, fact in facts.items()
+        ],
+    )
+    return Extracted(report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None, left)
 
 
 def _read_before(home: Home, org_id: str) -> Mapping[str, str]:
@@ -290,6 +329,7 @@ def prepare(request: Request, plan: Plan) -> None:
     """
     from dagster_project import contracts
     from dagster_project.landing import LandingLog
+    from dagster_project.landing.run_log import RunLog
     from dagster_project.salesforce.objects import catalogue, mapped_inventory, mapped_source
     from dagster_project.warehouse import control, landing_views, stage_map
     from dagster_project.warehouse.database import open_database
@@ -342,6 +382,7 @@ def prepare(request: Request, plan: Plan) -> None:
             contracts.frozen_service_levels(request.home.state, definitions, row.as_of),
             buyer,
             [_landed_object(name, state, org) for name, state in sorted(states.items())],
+            RunLog(request.home.state).rows(plan.known_at),
         )
     write_text(home.plan, json.dumps(asdict(plan), indent=2, default=lambda instant: instant.isoformat()))
 

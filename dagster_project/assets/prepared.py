@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dagster import AssetExecutionContext, AssetsDefinition, AssetSpec, MaterializeResult, multi_asset
 
 from dagster_project import pipeline
+from dagster_project.assets.failing import told
 from dagster_project.resources import WAREHOUSE_POOL, AsOf, LeanfunnelResource
 
 CONTROL_TABLES = (
@@ -14,6 +15,7 @@ CONTROL_TABLES = (
     "definition",
     "field_inventory",
     "landed_object",
+    "extract_run",
     "service_level",
 )
 
@@ -33,7 +35,7 @@ def build_prepared() -> AssetsDefinition:
     ) -> Iterator[MaterializeResult]:
         as_of, known_at = config.instants()
         request = leanfunnel.request(as_of, known_at)
-        with pipeline.writing(request.home, wait_seconds=3600):
+        with told(), pipeline.writing(request.home, wait_seconds=3600):
             plan, proposed = pipeline.make_plan(request, None, skip_unchanged=False)
             if plan.is_replay:
                 raise pipeline.replay_refused(plan)

@@ -12,14 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 from dagster_project.errors import IncompleteExtractError, LeanfunnelError, SalesforceError, SettingsError, nearest
-from dagster_project.salesforce import soql
-from dagster_project.salesforce.client import ApiUsage, OrgIdentity, SalesforceClient
+from dagster_project.salesforce import back_fill, soql
+from dagster_project.salesforce.client import CALLING_FOR, ApiUsage, OrgIdentity, SalesforceClient
 from dagster_project.salesforce.description import InventoryRow, ObjectDescription, readable_fields
 from dagster_project.salesforce.guards import LEFT_OUT, Addresses, expressions, is_address
 from dagster_project.salesforce.objects import ESSENTIAL, OBJECTS, ObjectSpec, custom_object
@@ -93,7 +93,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class ObjectResult:
-    """What became of one object: 'landed', 'unchanged', 'missing' (not in the org) or 'hidden' (from this user)."""
+    """What became of one object: 'landed', 'unchanged', 'missing' (not in the org) or 'hidden' (from this user).
+
+    `bytes`: of the file that landed; `calls`: requests sent for it; `seconds`: from describe until it was ready to land.
+    """
 
     object: str
     state: str
@@ -103,6 +106,8 @@ class ObjectResult:
     mode: str | None = None
     seconds: float = 0.0
     missing_fields: tuple[str, ...] = ()
+    bytes: int = 0
+    calls: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,8 @@ class _Run:
     folder: Path
     #: The stages that each record type offers, once they were asked for.
     offered: Mapping[str, list[dict[str, str]]] | None = None
+    #: Where this is a back-fill: when the records were created that are read again.
+    created: back_fill.Period | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def pause(self, seconds: float) -> None:
@@ -167,11 +174,12 @@ def extract_org(
     extra_fields: Mapping[str, Sequence[str]] | None = None,
     mapped_fields: Mapping[str, Sequence[str]] | None = None,
     addresses: Addresses | None = None,
+    created: back_fill.Period | None = None,
     progress: Progress = _silent,
 ) -> ExtractReport:
     """Bring what is new of `objects` (default: the whole catalogue and the custom objects of `extra_fields`), two at a
     time. `extra_fields` holds further fields by object; a custom object (`…__c`) there is read beside the catalogue.
-    Without `addresses` no e-mail address is read.
+    Without `addresses` no e-mail address is read. With `created` it is a back-fill of the records created then.
 
     `land` is called in the calling thread, once for each object that has something new. Pages pass through a folder in
     `workdir` that is removed however this ends; what a killed run left there is removed first, so the caller must see to
@@ -192,7 +200,7 @@ def extract_org(
         org = client.organization()
         _check_custom(client, [name for name in wanted if _is_custom(name)])
         high, guarded = client.server_time, addresses or Addresses("none")
-        run = _Run(client, org, high, landed, extra, mapped_fields or {}, guarded, progress, folder)
+        run = _Run(client, org, high, landed, extra, mapped_fields or {}, guarded, progress, folder, created=created)
         results: dict[str, ObjectResult] = {}
         inventory: dict[str, list[InventoryRow]] = {}
         pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="extract")
@@ -200,11 +208,14 @@ def extract_org(
             running = [pool.submit(_fetch, run, specs[name]) for name in wanted]
             for done in as_completed(running):
                 fetched = _outcome(done)
+                name = fetched.result.object
+                size = 0
                 if fetched.batch is not None:
+                    size = fetched.batch.path.stat().st_size
                     land(fetched.batch)
                     progress(fetched.result.object, "landed", rows=fetched.result.rows)
                 shutil.rmtree(fetched.folder, ignore_errors=True)
-                results[fetched.result.object] = fetched.result
+                results[name] = replace(fetched.result, bytes=size, calls=client.calls[name])
                 inventory[fetched.result.object] = fetched.inventory
         finally:
             # also on Ctrl-C: threads stop at their next request, and their jobs are deleted
@@ -272,6 +283,7 @@ class _work_folder:  # noqa: N801 - a context manager, named for how it reads
 
 def _fetch(run: _Run, spec: ObjectSpec) -> _Fetched:
     """Everything of one object up to the batch; runs in a thread of the pool."""
+    CALLING_FOR.set(spec.name)
     started = time.monotonic()
     folder = run.folder / spec.name
     folder.mkdir()
@@ -310,10 +322,10 @@ def _fetch(run: _Run, spec: ObjectSpec) -> _Fetched:
             shutil.rmtree(folder)
             folder.mkdir()
     path, new, deleted, received, watermark, proof = fetched
-    mode = "incremental" if window.low else "full"
+    mode = back_fill.MODE if run.created else "incremental" if window.low else "full"
     grown = state.batch_seq > 0 and bool(set(fields) - set(state.columns) or set(fields) & set(state.missing_fields))
     seconds = time.monotonic() - started
-    if new == 0 and state.batch_seq > 0 and not grown:
+    if new == 0 and (run.created or (state.batch_seq > 0 and not grown)):
         run.progress(spec.name, "unchanged")
         result = ObjectResult(spec.name, "unchanged", 0, 0, received, mode, seconds, missing)
         return _Fetched(result, inventory, None, folder)
@@ -321,6 +333,8 @@ def _fetch(run: _Run, spec: ObjectSpec) -> _Fetched:
         spec.name, state.batch_seq, run.org.id, path, new, deleted, mode, run.high, watermark, window.as_facts(), proof,
         missing,
     )  # fmt: skip
+    if run.created:
+        batch = back_fill.as_back_fill(batch, fields, state)
     return _Fetched(
         ObjectResult(spec.name, "landed", new, deleted, received, mode, seconds, missing), inventory, batch, folder
     )
@@ -344,6 +358,8 @@ def _described(run: _Run, spec: ObjectSpec) -> tuple[ObjectDescription | None, s
 def _window(
     run: _Run, spec: ObjectSpec, description: ObjectDescription, fields: Sequence[str], state: LandedBefore
 ) -> soql.Window:
+    if run.created:
+        return back_fill.window(description, run.created, run.high)
     cursor = description.cursor if spec.described else None
     watermark = state.watermark or {}
     goes_on = (

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _DDL = """
 CREATE SCHEMA IF NOT EXISTS control;
@@ -33,6 +36,10 @@ CREATE OR REPLACE TABLE control.field_inventory (object VARCHAR, field VARCHAR, 
 CREATE OR REPLACE TABLE control.buyer_stage (sales_process VARCHAR, stage_name VARCHAR, buyer_stage VARCHAR);
 CREATE OR REPLACE TABLE control.landed_object (
     object VARCHAR, batch_seq BIGINT, mode VARCHAR, counted BIGINT, counted_after BIGINT, received BIGINT, read_at TIMESTAMP
+);
+CREATE OR REPLACE TABLE control.extract_run (
+    run_seq BIGINT, run_id VARCHAR, object VARCHAR, read_at TIMESTAMP, state VARCHAR, mode VARCHAR, received BIGINT, landed BIGINT,
+    deleted BIGINT, bytes BIGINT, seconds DOUBLE, api_calls BIGINT, api_calls_left BIGINT
 );
 CREATE OR REPLACE TABLE control.service_level (
     sales_process VARCHAR, stage_name VARCHAR, service_level_days DOUBLE, n_closed BIGINT, frozen_at TIMESTAMP
@@ -85,6 +92,7 @@ def write_control(
     service_levels: Iterable[Sequence[Any]] = (),
     buyer_stages: Iterable[Sequence[Any]] = (),
     landed_objects: Iterable[Sequence[Any]] = (),
+    extract_runs: pa.Table | None = None,
 ) -> None:
     """Replace the control tables and see to it that the audit tables exist, in one transaction."""
     connection.execute("BEGIN")
@@ -98,6 +106,13 @@ def write_control(
         _insert(connection, "control.service_level", list(service_levels), 5)
         _insert(connection, "control.buyer_stage", list(buyer_stages), 3)
         _insert(connection, "control.landed_object", list(landed_objects), 7)
+        if extract_runs is not None:  # grows with every run: in sets, by name
+            connection.register("extract_runs", extract_runs)
+            connection.execute(
+                "INSERT INTO control.extract_run BY NAME "
+                "SELECT * REPLACE (read_at AT TIME ZONE 'UTC' AS read_at) FROM extract_runs"
+            )
+            connection.unregister("extract_runs")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
