@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dagster_project import commands_definitions, commands_work
+from dagster_project import commands_definitions, commands_publish, commands_work
 from dagster_project.errors import LeanfunnelError
 from dagster_project.options import HOME, Instant, publication_of, settings_of
 
@@ -121,7 +121,13 @@ def show(home: Path | None, view: str | None, output: str, limit: int | None) ->
     report.print_view(publication_of(home), view, output=output, limit=limit)
 
 
-for _command in (commands_work.breaches, commands_work.decide, commands_work.sample, commands_definitions.definitions):
+for _command in (
+    commands_work.breaches,
+    commands_work.decide,
+    commands_work.sample,
+    commands_definitions.definitions,
+    commands_publish.publish,
+):
     leanfunnel.add_command(_command)
 
 

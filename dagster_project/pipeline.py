@@ -11,8 +11,8 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -25,7 +25,9 @@ from dagster_project.planning import (
     Request,
     current_manifest,
     home_of,
+    last_extracted,
     make_plan,
+    overrides_of,
     propose_stage_map,
     read_org,
     read_plan,
@@ -34,7 +36,14 @@ from dagster_project.planning import (
     write_text,
 )
 
-__all__ = ["Plan", "Request", "make_plan", "read_plan", "replay_refused"]  # a step is asked for with these
+__all__ = [
+    "Plan",
+    "Request",
+    "last_extracted",
+    "make_plan",
+    "read_plan",
+    "replay_refused",
+]  # a step is asked for with these
 
 # imported when a step needs them: a run with nothing to do imports neither dbt nor Great Expectations
 if TYPE_CHECKING:
@@ -159,8 +168,11 @@ def writing(home: Home, *, wait_seconds: float = 0.0) -> Iterator[None]:
         yield
 
 
-def run(request: Request, *, progress: Progress = silent) -> RunReport:
-    """The whole path in this process. Raises a LeanfunnelError; what was published before then stays."""
+def run(request: Request, *, progress: Progress = silent, last_extraction: bool = False) -> RunReport:
+    """The whole path in this process. Raises a LeanfunnelError; what was published before then stays.
+
+    `last_extraction`, with a request from the landing: as of it, also where what it brought was never published.
+    """
     import time
 
     seconds: dict[str, float] = {}
@@ -177,7 +189,8 @@ def run(request: Request, *, progress: Progress = silent) -> RunReport:
         if not request.from_landing:
             with timed("extract"):
                 extracted = extract(request, progress=progress)
-        plan, proposed = make_plan(request, extracted.server_time if extracted else None)
+        clock = last_extracted(request.home) if last_extraction or extracted else None
+        plan, proposed = make_plan(request, clock)
         if plan.skip:
             manifest = current_manifest(home_of(request, plan))
             assert manifest is not None
@@ -383,6 +396,7 @@ def prepare(request: Request, plan: Plan) -> None:
             buyer,
             [_landed_object(name, state, org) for name, state in sorted(states.items())],
             RunLog(request.home.state).rows(plan.known_at),
+            [one.facts() for one in overrides_of(request, plan).values()],
         )
     write_text(home.plan, json.dumps(asdict(plan), indent=2, default=lambda instant: instant.isoformat()))
 
@@ -395,8 +409,9 @@ def audit(
     Raises PublicationStoppedError where a definition stops the line: what was published stays. Raises ContractError.
     """
     from dagster_project import contracts
+    from dagster_project.publish.stale import Stale, mark_stale
 
-    report = contracts.audit(
+    found = contracts.audit(
         home_of(request, plan).conformed,
         contracts.load_definitions(request.definitions),
         request.home.state,
@@ -405,9 +420,33 @@ def audit(
         record=not plan.is_replay,
         process=auditor,
     )
+    report = found.despite({key: one.text for key, one in overrides_of(request, plan).items()})
+    if report.stops and not plan.is_replay:
+        reasons = {stop.definition_id: stop.stop_reason or stop.title for stop in report.stops}
+        mark_stale(request.home.published, Stale(plan.as_of.isoformat(), reasons))
     if raise_on_stop and report.stops:
         _stop(request, plan, report)
     return report
+
+
+def publish_despite(
+    request: Request, rule: str, *, who: str, why: str, until: date, by: str, at: datetime, progress: Progress = silent
+) -> RunReport:
+    """Override on the record the stop of `rule` until a day, and publish what the last extraction brought. `at`: now (UTC).
+
+    Raises SettingsError where the rule does not stop the line; PublicationStoppedError where another one does, too.
+    """
+    from dagster_project import contracts
+    from dagster_project.contracts.overrides import Overrides, definition_named
+
+    with writing(request.home):
+        plan = read_plan(request.home)
+        stopping = [name for name, _ in _states(request.home)[0]]
+        definition = definition_named(contracts.load_definitions(request.definitions), rule, stopping)
+        Overrides(request.home.state).give(
+            definition, who=who, why=why, until_on=until, by=by, at=at, seen_as_of=plan.as_of
+        )
+    return run(replace(request, from_landing=True), progress=progress, last_extraction=True)
 
 
 def start_building(home: Home) -> None:
@@ -434,8 +473,9 @@ def publish(request: Request, plan: Plan) -> Manifest:
             "there is no finished mart to publish.", where=str(home.building), todo="Run the step `measure` first."
         )
     stopped, states = _states(home)
-    if stopped:
-        raise PublicationStoppedError(f"{', '.join(stopped)} stopped the line.", where=str(home.current))
+    standing = overrides_of(request, plan)
+    if unanswered := [name for name, version in stopped if (name, version) not in standing]:
+        raise PublicationStoppedError(f"{', '.join(unanswered)} stopped the line.", where=str(home.current))
     manifest = Manifest(
         publication_id=plan.publication_id,
         as_of=plan.as_of.isoformat(),
@@ -443,6 +483,7 @@ def publish(request: Request, plan: Plan) -> Manifest:
         fingerprint=plan.fingerprint,
         org_id=org.org_id,
         definitions=states,
+        overrides=tuple(standing[key].facts() for key in stopped),
     )
     return publish_files(home.building, home.published, manifest, keep=request.keep_publications)
 
@@ -485,12 +526,15 @@ def _dbt(request: Request, home: Home) -> DbtBuild:
     return DbtBuild(request.dbt_project, home)
 
 
-def _states(home: Home) -> tuple[list[str], dict[str, str]]:
+def _states(home: Home) -> tuple[list[tuple[str, int]], dict[str, str]]:
+    """(definition, version) of those that stop by the last audit; the state of each."""
     from dagster_project.warehouse.database import open_database
 
     with open_database(home.conformed, read_only=True) as connection:
-        rows = connection.execute("SELECT definition_id, state, stops FROM audit.definition_run ORDER BY 1").fetchall()
-    return [name for name, _, stops in rows if stops], {name: state for name, state, _ in rows}
+        rows = connection.execute(
+            "SELECT definition_id, definition_version, state, stops FROM audit.definition_run ORDER BY 1"
+        ).fetchall()
+    return [(name, version) for name, version, _, stops in rows if stops], {name: state for name, _, state, _ in rows}
 
 
 def _stop(request: Request, plan: Plan, report: AuditReport) -> None:
@@ -498,6 +542,11 @@ def _stop(request: Request, plan: Plan, report: AuditReport) -> None:
     last = current_manifest(home)
     reasons = "; ".join(f"{stop.definition_id} {stop.title}: {stop.stop_reason} ({stop.fix})" for stop in report.stops)
     stays = f"The publication as of {last.as_of} stays." if last else "Nothing was published before."
+    if not plan.is_replay:
+        rule = report.stops[0].definition_id
+        stays += (
+            f" To publish all the same, on the record: `leanfunnel publish --despite {rule} --who … --why … --until …`."
+        )
     raise PublicationStoppedError(f"the line is stopped by {reasons}.", where=str(home.published), todo=stays)
 
 

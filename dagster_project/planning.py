@@ -20,6 +20,7 @@ from dagster_project.errors import LeanfunnelError, SettingsError, WarehouseErro
 from dagster_project.home import Home, stamp
 
 if TYPE_CHECKING:  # a run with nothing to do imports neither dbt nor Great Expectations
+    from dagster_project.contracts.overrides import Override
     from dagster_project.landing import LandingLog
     from dagster_project.publish.publication import Manifest
     from dagster_project.salesforce.auth import Credentials
@@ -102,6 +103,11 @@ def read_org(home: Home) -> Org:
         ) from error
 
 
+def last_extracted(home: Home) -> datetime:
+    """The org's clock (UTC) at the last extraction. Raises LeanfunnelError where there was none."""
+    return datetime.fromisoformat(read_org(home).server_time)
+
+
 def make_plan(
     request: Request, server_time: datetime | None, *, skip_unchanged: bool = True
 ) -> tuple[Plan, Path | None]:
@@ -110,6 +116,7 @@ def make_plan(
     Without `server_time` (a run from the landing) as_of is the current publication's, else the last extraction's.
     Returns the plan, and the path of the stage map where one had to be proposed. Raises SettingsError.
     """
+    from dagster_project.contracts.overrides import Overrides
     from dagster_project.landing import LandingLog
 
     org = read_org(request.home)
@@ -152,6 +159,9 @@ def make_plan(
         "stage_map": _hash_files(request.home.stage_map),
         "definitions": _hash_files(request.definitions),
         "options": [str(zone), request.minimum_n, request.conversion_days, request.measurable_share],
+        "overrides": [
+            one.facts() for one in Overrides(request.home.state).standing(as_of.astimezone(zone).date()).values()
+        ],
         "instance_url": org.instance_url,
         "code": code,
         "as_of": moment,
@@ -204,6 +214,13 @@ def replay_refused(plan: Plan) -> LeanfunnelError:
         f"as_of {plan.as_of.isoformat()} lies before the last extraction: that is a replay.",
         todo="Use `leanfunnel run --as-of …`, which builds it apart from the current publication.",
     )
+
+
+def overrides_of(request: Request, plan: Plan) -> Mapping[tuple[str, int], Override]:
+    """The stops that are overridden on the day of this plan, by definition and version."""
+    from dagster_project.contracts.overrides import Overrides
+
+    return Overrides(request.home.state).standing(plan.as_of.astimezone(ZoneInfo(plan.reporting_timezone)).date())
 
 
 def home_of(request: Request, plan: Plan) -> Home:

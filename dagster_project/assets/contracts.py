@@ -82,6 +82,8 @@ def _check(definition: Definition, result: Any) -> AssetCheckResult:
             ]
             metadata["samples"] = MetadataValue.md("\n".join(lines))
             metadata["sample_ids"] = MetadataValue.json([sample.record_id for sample in result.samples])
+        if result.despite:
+            metadata["despite"] = result.despite
     else:
         metadata["cause"] = result.state_cause or ""
     return AssetCheckResult(

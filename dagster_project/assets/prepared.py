@@ -16,6 +16,7 @@ CONTROL_TABLES = (
     "field_inventory",
     "landed_object",
     "extract_run",
+    "override",
     "service_level",
 )
 
@@ -36,7 +37,9 @@ def build_prepared() -> AssetsDefinition:
         as_of, known_at = config.instants()
         request = leanfunnel.request(as_of, known_at)
         with told(), pipeline.writing(request.home, wait_seconds=3600):
-            plan, proposed = pipeline.make_plan(request, None, skip_unchanged=False)
+            # as of what has just landed: the steps of a run in Dagster follow the extraction
+            clock = pipeline.last_extracted(request.home)
+            plan, proposed = pipeline.make_plan(request, clock, skip_unchanged=False)
             if plan.is_replay:
                 raise pipeline.replay_refused(plan)
             pipeline.prepare(request, plan)

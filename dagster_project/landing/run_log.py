@@ -50,10 +50,15 @@ class RunLog:
         self._table.append(pa.Table.from_pylist(rows, schema=SCHEMA), version=seq, metadata={"run_id": run_id})
 
     def rows(self, known_at: datetime | None = None) -> pa.Table:
-        """Every run and object up to `known_at` (UTC), in order."""
+        """Every run and object up to `known_at` (UTC), in order, and up to the newest run that landed something.
+
+        So the same landing gives the same rows: runs that brought nothing since then show when one brings something.
+        """
         import pyarrow.compute as pc
 
         rows = self._table.read().select(SCHEMA.names).cast(SCHEMA)
         if known_at is not None:
             rows = rows.filter(pc.less_equal(rows["read_at"], pa.scalar(known_at, SCHEMA.field("read_at").type)))
+        last = pc.max(rows.filter(pc.greater(rows["landed"], 0))["run_seq"]).as_py() or 0
+        rows = rows.filter(pc.less_equal(rows["run_seq"], last))
         return rows.sort_by([("run_seq", "ascending"), ("object", "ascending")])

@@ -41,6 +41,9 @@ CREATE OR REPLACE TABLE control.extract_run (
     run_seq BIGINT, run_id VARCHAR, object VARCHAR, read_at TIMESTAMP, state VARCHAR, mode VARCHAR, received BIGINT, landed BIGINT,
     deleted BIGINT, bytes BIGINT, seconds DOUBLE, api_calls BIGINT, api_calls_left BIGINT
 );
+CREATE OR REPLACE TABLE control.override (
+    definition_id VARCHAR, definition_version INTEGER, who VARCHAR, why VARCHAR, until_on DATE, given_at TIMESTAMP
+);
 CREATE OR REPLACE TABLE control.service_level (
     sales_process VARCHAR, stage_name VARCHAR, service_level_days DOUBLE, n_closed BIGINT, frozen_at TIMESTAMP
 );
@@ -93,6 +96,7 @@ def write_control(
     buyer_stages: Iterable[Sequence[Any]] = (),
     landed_objects: Iterable[Sequence[Any]] = (),
     extract_runs: pa.Table | None = None,
+    overrides: Iterable[Mapping[str, Any]] = (),
 ) -> None:
     """Replace the control tables and see to it that the audit tables exist, in one transaction."""
     connection.execute("BEGIN")
@@ -106,6 +110,12 @@ def write_control(
         _insert(connection, "control.service_level", list(service_levels), 5)
         _insert(connection, "control.buyer_stage", list(buyer_stages), 3)
         _insert(connection, "control.landed_object", list(landed_objects), 7)
+        for one in overrides:
+            connection.execute(
+                "INSERT INTO control.override VALUES ($definition_id, $definition_version, $who, $why, $until_on, "
+                "($given_at)::TIMESTAMPTZ AT TIME ZONE 'UTC')",
+                dict(one),
+            )
         if extract_runs is not None:  # grows with every run: in sets, by name
             connection.register("extract_runs", extract_runs)
             connection.execute(

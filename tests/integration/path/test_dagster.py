@@ -216,6 +216,28 @@ def test_what_passes_by_itself_is_tried_again_and_nothing_else(result) -> None:
     assert org["client_secret"] not in told
 
 
+def test_a_run_in_dagster_is_as_of_what_it_has_just_read(result) -> None:
+    """A publication stands already, with an earlier as_of."""
+    from dagster import AssetKey
+
+    _, defs, _, org, instance = result
+    later = {"now": "2026-07-02T06:00:00Z"}
+    request = urllib.request.Request(
+        f"{org['url']}/simulator/clock", json.dumps(later).encode(), {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=30).close()
+    keys = [key for key in defs.resolve_asset_graph().get_all_asset_keys() if key.path[0] == "control"]
+    run = defs.resolve_job_def("full_path").execute_in_process(
+        instance=instance, asset_selection=[AssetKey(["salesforce", "OpportunityStage"]), *keys]
+    )
+    as_of = {
+        event.materialization.metadata["as_of"].value
+        for event in run.get_asset_materialization_events()
+        if event.asset_key.path[0] == "control"
+    }
+    assert {text[:13] for text in as_of} == {"2026-07-02T06"}
+
+
 def test_an_object_that_was_not_read_for_a_day_is_told(result) -> None:
     from dagster import AssetKey
 

@@ -45,7 +45,7 @@ def test_every_command_of_the_readme_exists() -> None:
     from dagster_project.cli import leanfunnel
 
     text = (ROOT / "README.md").read_text()
-    named = set(re.findall(r"leanfunnel (demo|init|run|doctor|breaches|show|decide|definitions|sample)\b", text))
+    named = set(re.findall(r"leanfunnel (demo|init|run|doctor|breaches|show|decide|definitions|sample|publish)\b", text))
     assert named == set(leanfunnel.commands)
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make ([a-z-]+)", text, re.M):
