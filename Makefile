@@ -8,7 +8,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint unit integration coverage faults clients bench-extract bench-simulator lock clean
+.PHONY: help install demo dev test lint unit integration coverage constraints faults clients bench-contracts bench-extract bench-simulator lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ integration: $(VENV)/.dev
 coverage: $(VENV)/.dev ## do the 95 % intervals of conversion cover the planted value? 200 seeds
 	$(BIN)/python -m bench.coverage --seeds 200
 
+constraints: $(VENV)/.dev ## is the planted constraint named, and nothing where none is? 360 generated orgs
+	$(BIN)/python -m bench.constraints --seeds 1000:1020
+
 faults: $(VENV)/.dev ## 1,000 seeded schedules of faults, org changes and kills against the extraction
 	$(BIN)/python -m tests.faults --seeds 0:1000 --kills 200
 
@@ -61,6 +64,9 @@ clients: $(VENV)/.dev ## clients that others wrote against the simulator: every 
 
 bench-extract: $(VENV)/.dev ## extraction of 1,000,000 opportunities beside its peers and the limit
 	$(BIN)/python -m bench.extract
+
+bench-contracts: $(VENV)/.dev ## the operational definitions on 1,000,000 opportunities beside the same rules in plain SQL
+	$(BIN)/python -m bench.contracts
 
 bench-simulator: $(VENV)/.dev ## an org of 1,000,000 opportunities, generated and served, beside a static file server
 	$(BIN)/python -m bench.simulator --opportunities 1000000

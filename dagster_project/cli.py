@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dagster_project import commands_definitions, commands_publish, commands_work
+from dagster_project import commands_definitions, commands_erasure, commands_publish, commands_work
 from dagster_project.errors import LeanfunnelError
 from dagster_project.options import HOME, Instant, publication_of, settings_of
 
 if TYPE_CHECKING:
     from dagster_project.pipeline import Progress, RunReport
+    from dagster_project.salesforce.survey import Survey
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -78,8 +79,14 @@ def init(home: Path | None, force: bool) -> None:
 @click.option("--known-at", type=Instant(), help="With --as-of: only what had been extracted by then.")
 @click.option("--from-landing", is_flag=True, help="Rebuild from the landing log; no call to Salesforce.")
 @click.option("--rebuild", is_flag=True, help="Skip nothing, even if nothing changed.")
+@click.option("--reconcile", is_flag=True, help="Compare all Ids and calculated fields with the org's now.")
 def run(
-    home: Path | None, as_of: datetime | None, known_at: datetime | None, from_landing: bool, rebuild: bool
+    home: Path | None,
+    as_of: datetime | None,
+    known_at: datetime | None,
+    from_landing: bool,
+    rebuild: bool,
+    reconcile: bool,
 ) -> None:
     """Extract, conform, audit, measure, publish. Skips what has not changed, and says so."""
     from dagster_project import pipeline
@@ -87,7 +94,9 @@ def run(
     settings = settings_of(home)
     with _progress() as progress:
         outcome = pipeline.run(
-            settings.request(as_of=as_of, known_at=known_at, from_landing=from_landing, rebuild=rebuild),
+            settings.request(
+                as_of=as_of, known_at=known_at, from_landing=from_landing, rebuild=rebuild, reconcile=reconcile
+            ),
             progress=progress,
         )
     _tell_run(outcome)
@@ -95,11 +104,15 @@ def run(
 
 @leanfunnel.command()
 @HOME
-def doctor(home: Path | None) -> None:
+@click.option("--plan", is_flag=True, help="Estimate the first load instead: rows, API requests, time, size by object.")
+def doctor(home: Path | None, plan: bool) -> None:
     """Check the login, what can be read, history, customer responses, the API budget and the landing."""
     from dagster_project import doctor as checks
 
     settings = settings_of(home)
+    if plan:
+        _tell_plan(checks.first_load(settings.request()))
+        return
     failed = 0
     for check in checks.examine(settings.request()):
         mark = {"ok": "ok  ", "warn": "look", "fail": "FAIL"}[check.state]
@@ -122,12 +135,9 @@ def show(home: Path | None, view: str | None, output: str, limit: int | None) ->
 
 
 for _command in (
-    commands_work.breaches,
-    commands_work.decide,
-    commands_work.sample,
-    commands_definitions.definitions,
-    commands_publish.publish,
-):
+    commands_work.breaches, commands_work.decide, commands_work.sample, commands_definitions.definitions, commands_erasure.forget,
+    commands_erasure.retain, commands_publish.publish,
+):  # fmt: skip
     leanfunnel.add_command(_command)
 
 
@@ -168,6 +178,19 @@ def _fail(message: str, code: int) -> None:
 
 def _tell_run(outcome: RunReport) -> None:
     for line in outcome.lines():
+        click.echo(line)
+
+
+def _tell_plan(survey: Survey) -> None:
+    from dagster_project import report
+
+    names = ["object", "rows", "by", "windows", "requests", "jobs", "MB", "seconds"]
+    rows = [
+        (one.object, one.rows, one.via, one.windows, one.calls, one.jobs, round(one.bytes / 1e6, 1), round(one.seconds))
+        for one in survey.objects
+    ]
+    report.write_rows(names, rows, "table")
+    for line in survey.lines():
         click.echo(line)
 
 

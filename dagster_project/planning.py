@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # a run with nothing to do imports neither dbt nor Great Expe
     from dagster_project.landing import LandingLog
     from dagster_project.publish.publication import Manifest
     from dagster_project.salesforce.auth import Credentials
+    from dagster_project.salesforce.budget import Bounds
     from dagster_project.salesforce.guards import Addresses
 
 PACKAGE = Path(__file__).resolve().parent
@@ -50,7 +51,12 @@ class Request:
     extra_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mapped_fields: Mapping[str, str] = field(default_factory=dict)
     addresses: Addresses | None = None
+    reconcile_days: int = 7
+    refresh_formulas_days: int = 7
+    reconcile: bool = False
+    bounds: Bounds | None = None
     keep_publications: int = 3
+    retention_days: Mapping[str, int] = field(default_factory=dict)
     api_version: str = "62.0"
 
 
@@ -73,7 +79,8 @@ class Plan:
 class Org:
     """The org that a landing belongs to, as `landing/org.json` keeps it for runs that do not call Salesforce.
 
-    `read_at`: the org's clock (ISO) when each object was last read, with or without anything new.
+    `read_at`: the org's clock (ISO) when each object was last read, with or without anything new. `unread`: the objects that
+    the newest run did not read, or not to their end; it was incomplete then.
     """
 
     org_id: str
@@ -84,6 +91,7 @@ class Org:
     instance_url: str
     server_time: str
     read_at: Mapping[str, str] = field(default_factory=dict)
+    unread: Sequence[str] = ()
 
 
 def read_org(home: Home) -> Org:

@@ -278,7 +278,8 @@ def _constraint_lines(mart: duckdb.DuckDBPyConnection) -> Iterator[str]:
         if found:
             _, location, stage, _, _, wins, why, against = found[0]
             at_most = f", {wins:.1f} wins a week at the most" if wins is not None else ""
-            yield f"{process}: [bold]{location}[/bold], at {stage}{at_most}. For it: {_clean(why)}."
+            at = f", at {stage}" if stage else ""
+            yield f"{process}: [bold]{location}[/bold]{at}{at_most}. For it: {_clean(why)}."
             if _clean(against):
                 yield f"{' ' * len(process)}  Against it: {_clean(against)}."
         else:

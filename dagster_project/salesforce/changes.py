@@ -99,6 +99,97 @@ def changed(
     return target, rows, deleted
 
 
+def gone(
+    connection: duckdb.DuckDBPyConnection, present: str, landed: Sequence[str], folder: Path, stamp: Stamp
+) -> tuple[Path, int]:
+    """Records that live in the landing and of which `present` (SQL of a condition on o."Id") is not true: a file of their
+    deletions as it lands, with their last values, and how many there are."""
+    latest = _latest(landed)
+    fields = [name for name in _columns(connection, landed) if not name.startswith("_")]
+    columns = ", ".join(f"o.{_name(field)}" for field in fields)
+    target = folder / "gone.parquet"
+    query = (
+        f"SELECT {columns}, {stamp.columns(text('delete'))} FROM ({latest}) AS o "
+        f"WHERE o._operation <> 'delete' AND ({present}) IS NOT TRUE"
+    )
+    connection.execute(f"COPY ({query}) TO {text(str(target))} (FORMAT parquet, {LANDED})")
+    return target, counted(connection, target)[0]
+
+
+def behind(
+    connection: duckdb.DuckDBPyConnection,
+    source: Path,
+    landed: Sequence[str],
+    cursor: str,
+    before: datetime,
+    kept_out: str | None = None,
+) -> list[str]:
+    """Ids at the source (`source`: Id, the cursor, IsDeleted where the object has it) that the landing lacks or holds in
+    another state, though their cursor lies below `before`, where no later run reads again. Rows for which the SQL
+    `kept_out` holds are not to be landed, so they are left out."""
+    known = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {_parquet([str(source)])}").fetchall()}
+    state = "(o._operation = 'delete') IS DISTINCT FROM n.\"IsDeleted\"" if "IsDeleted" in known else "FALSE"
+    instant = before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
+    expected = f"SELECT * FROM {_parquet([str(source)])}" + (
+        f" WHERE NOT coalesce({kept_out}, false)" if kept_out else ""
+    )
+    rows = connection.execute(
+        f'SELECT n."Id" FROM ({expected}) AS n LEFT JOIN ({_latest(landed)}) AS o ON o."Id" = n."Id" '
+        f"WHERE n.{_name(cursor)} < TIMESTAMPTZ '{instant}' AND (o._batch_seq IS NULL OR {state} "
+        f"OR o.{_name(cursor)} IS DISTINCT FROM n.{_name(cursor)}) ORDER BY 1"
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def refreshed(
+    connection: duckdb.DuckDBPyConnection,
+    fields: Sequence[str],
+    source: Path,
+    landed: Sequence[str],
+    folder: Path,
+    stamp: Stamp,
+) -> tuple[Path, int]:
+    """Landed records whose `fields` are other at the source (`source`: Id and those fields): a file of them as it lands, all
+    else as it was landed last, and how many there are. Deleted ones are left as they were."""
+    known = _columns(connection, landed)
+    columns = ", ".join(
+        f"n.{_name(name)} AS {_name(name)}" if name in fields else f"o.{_name(name)}"
+        for name in known
+        if not name.startswith("_")
+    )
+    differs = " OR ".join(f"n.{_name(name)} IS DISTINCT FROM o.{_name(name)}" for name in fields)
+    target = folder / "refreshed.parquet"
+    query = (
+        f"SELECT {columns}, {stamp.columns(text('upsert'))} FROM ({_latest(landed)}) AS o "
+        f'INNER JOIN {_parquet([str(source)])} AS n ON n."Id" = o."Id" WHERE o._operation <> {text("delete")} AND ({differs})'
+    )
+    connection.execute(f"COPY ({query}) TO {text(str(target))} (FORMAT parquet, {LANDED})")
+    return target, counted(connection, target)[0]
+
+
+def united(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], folder: Path) -> Path:
+    """One file of rows as they land, of several, in which no record comes twice."""
+    if len(paths) == 1:
+        return paths[0]
+    target = folder / "united.parquet"
+    listed = _parquet([str(path) for path in paths])
+    names = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {listed}").fetchall()]
+    ordered = [*(name for name in names if not name.startswith("_")), "_operation", "_extracted_at", "_batch_seq"]
+    columns = ", ".join(_name(name) for name in ordered)
+    connection.execute(f"COPY (SELECT {columns} FROM {listed}) TO {text(str(target))} (FORMAT parquet, {LANDED})")
+    return target
+
+
+def _latest(landed: Sequence[str]) -> str:
+    return (
+        f'SELECT * FROM {_parquet(landed)} QUALIFY row_number() OVER (PARTITION BY "Id" ORDER BY _batch_seq DESC) = 1'
+    )
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, landed: Sequence[str]) -> list[str]:
+    return [str(row[0]) for row in connection.execute(f"DESCRIBE SELECT * FROM {_parquet(landed)}").fetchall()]
+
+
 def counted(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int, int]:
     """The rows of a file as it lands, and how many of them are deletions."""
     query = f"SELECT count(*), count(*) FILTER (_operation = 'delete') FROM {_parquet([str(path)])}"
@@ -124,6 +215,11 @@ def _name(identifier: str) -> str:
 
 def _quoted(value: str) -> str:
     return value.replace("'", "''")
+
+
+def text(value: str) -> str:
+    """A text as SQL writes it."""
+    return f"'{_quoted(value)}'"
 
 
 def _parquet(paths: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ class FieldDescription:
     scale: int = 0
     precision: int = 0
     filterable: bool = True
+    calculated: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def parse(body: Mapping[str, Any]) -> ObjectDescription:
         fields = {
             str(f["name"]): FieldDescription(
                 str(f["name"]), str(f["type"]), int(f.get("scale") or 0), int(f.get("precision") or 0),
-                bool(f.get("filterable", True)),
+                bool(f.get("filterable", True)), bool(f.get("calculated", False)),
             )
             for f in body["fields"]
         }  # fmt: skip

@@ -12,7 +12,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from dagster_project.errors import SalesforceError, passing
+from dagster_project.errors import BudgetReachedError, IncompleteExtractError, SalesforceError, passing
 from dagster_project.salesforce.auth import is_loopback
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 120.0
@@ -86,12 +86,21 @@ def refused(response: requests.Response, doing: str) -> SalesforceError:
             where=where,
             todo="Log in again; a fixed access token must be renewed.",
         )
+    if code == "EXCEEDED_QUOTA" and "jobs/query" in str(response.url):
+        return BudgetReachedError(
+            "the org's Bulk query jobs of 24 hours are used up.",
+            where=where,
+            todo="Run again when they have renewed; see `leanfunnel doctor`.",
+        )
     if code in ("REQUEST_LIMIT_EXCEEDED", "EXCEEDED_QUOTA", "TotalRequests Limit exceeded.") or status == 429:
-        return SalesforceError(
+        return BudgetReachedError(
             "the org's limit of API requests is used up.",
             where=where,
             todo="Wait until it renews (24 hours, rolling), or raise it; see `leanfunnel doctor`.",
         )
+    if code in ("INVALID_QUERY_LOCATOR", "QUERY_TIMEOUT"):
+        what = "the query's cursor is gone" if code == "INVALID_QUERY_LOCATOR" else "the query took the org too long"
+        return IncompleteExtractError(f"{what}.", where=where, todo="Run again; nothing of it was landed.")
     if code in ("API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED"):
         return SalesforceError(
             "the API is switched off for this org or user.", where=where, todo="Grant the permission 'API Enabled'."

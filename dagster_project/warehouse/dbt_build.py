@@ -53,9 +53,16 @@ class DbtBuild:
         self._project_dir, self._home, self._manifest = project_dir, home, None
 
     def build(
-        self, tag: str, *, only: str | None = None, full_refresh: bool = False, progress: Progress | None = None
+        self,
+        tag: str,
+        *,
+        only: str | None = None,
+        tests: bool = True,
+        full_refresh: bool = False,
+        progress: Progress | None = None,
     ) -> int:
-        """Models and data tests tagged `tag`, into the target of the same name; with `only` (a model), what it needs.
+        """Models and data tests tagged `tag`, into the target of the same name; with `only` (a model), what it needs;
+        models alone without `tests`.
 
         Returns how many nodes ran.
 
@@ -63,6 +70,8 @@ class DbtBuild:
         """
         selected = f"tag:{tag},+{only}" if only else f"tag:{tag}"
         arguments = ["build", "--select", selected, "--target", tag, "--exclude-resource-type", "unit_test"]
+        if not tests:
+            arguments += ["--exclude-resource-type", "test"]
         if only:
             arguments += ["--indirect-selection", "buildable"]
         if full_refresh:

@@ -83,7 +83,7 @@ def test_each_row_of_an_audited_entity_is_judged_once(manifest: Any) -> None:
     unique = {
         node.attached_node
         for node in manifest.nodes.values()
-        if getattr(node, "column_name", None) == "row_key" and node.test_metadata.name == "unique"
+        if getattr(node, "column_name", None) == "row_key" and node.test_metadata.name in ("unique", "primary_key")
     }
     audited = {node.unique_id for node in _models(manifest) if node.name.startswith("int_audit__")}
     assert audited

@@ -30,6 +30,7 @@ tasks as (
         tasks.task_id as activity_id,
         'task' as activity_kind,
         tasks.what_id as related_id,
+        tasks.who_id as person_id,
         coalesce(tasks.completed_at, cast(tasks.activity_on as timestamp), tasks.last_modified_at) as occurred_at,
         case
             when tasks.call_type = 'Inbound' then 'inbound'
@@ -49,6 +50,7 @@ events as (
         events.event_id as activity_id,
         'event' as activity_kind,
         events.what_id as related_id,
+        events.who_id as person_id,
         coalesce(events.ended_at, events.started_at, cast(events.activity_on as timestamp)) as occurred_at,
         case
             when offered.n > 0 then outside_attendees.event_id is not null
@@ -66,7 +68,8 @@ mails as (
     select
         email_message_id as activity_id,
         'email' as activity_kind,
-        related_to_id as related_id,
+        coalesce(related_to_id, parent_id) as related_id,
+        cast(null as {{ dbt.type_string() }}) as person_id,
         coalesce(message_at, created_at) as occurred_at,
         case when is_incoming then 'inbound' when not is_incoming then 'outbound' else 'unknown' end as direction,
         coalesce(is_incoming, false) and not coalesce(is_bounced, false) as is_customer_response,
@@ -83,6 +86,7 @@ activities as (
         activity_id,
         activity_kind,
         related_id,
+        person_id,
         occurred_at,
         case when is_with_customer then 'outbound' else 'internal' end as direction,
         is_with_customer and ended_at is not null as is_customer_response,
@@ -96,6 +100,8 @@ select
     activities.activity_id,
     activities.activity_kind,
     case when substr(activities.related_id, 1, 3) = '006' then activities.related_id end as opportunity_id,
+    case when substr(activities.related_id, 1, 3) = '500' then activities.related_id end as case_id,
+    case when substr(activities.person_id, 1, 3) = '00Q' then activities.person_id end as lead_id,
     activities.occurred_at,
     activities.direction,
     activities.is_customer_response,

@@ -243,7 +243,8 @@ limited as (
         so_far as (partition by sales_process, stage_name order by week_starts_on rows unbounded preceding)
 ),
 
--- a week is loaded by the median that was known at the week that looks back
+-- a week is loaded by the median that was known at the week that looks back; what a stage let through longer ago than half a year
+-- says little of what it can do now
 capacity as (
     select
         seen.sales_process,
@@ -257,6 +258,7 @@ capacity as (
             seen.sales_process = earlier.sales_process
             and seen.stage_name = earlier.stage_name
             and seen.week_starts_on >= earlier.week_starts_on
+            and earlier.week_starts_on > {{ dbt.dateadd('day', -182, 'seen.week_starts_on') }}
             and earlier.start_wip >= 2 * seen.median_exits
     where seen.median_exits > 0
     group by seen.sales_process, seen.stage_name, seen.week_starts_on

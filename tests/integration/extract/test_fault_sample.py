@@ -20,14 +20,14 @@ def _hand_made(*rounds: tuple[Sequence[str], tuple[dict[str, Any], ...], Kill | 
 
 _DROPPED = ({"kind": "drop_row", "on": "bulk_results", "count": 1000, "skip": 0},)
 _BUSY = ("random", "random", "random")
-#: Where each bug shows: rows dropped from pages; a run killed once its cursor is written and before its rows are; the rest at
-#: random, found once among the seeds.
+#: Where each bug shows: rows dropped from pages; a run killed once its cursor is written and before its rows are; changes that
+#: become visible at the edge of what is read again, or within it; deletions.
 _PLANS = {
     "no_count_check": _hand_made((("random",), _DROPPED, None)),
     "cursor_outside_commit": _hand_made((("random",), (), None), (_BUSY, (), Kill("land", 1))),
-    "strict": schedule(7),
-    "no_overlap": schedule(3),
-    "tombstones_dropped": schedule(13),
+    "strict": _hand_made((("random",), (), None), (("late_edge",), (), None)),
+    "no_overlap": _hand_made((("random",), (), None), (("late",), (), None)),
+    "tombstones_dropped": _hand_made((("random",), (), None), (("deletion", "deletion"), (), None)),
 }
 
 

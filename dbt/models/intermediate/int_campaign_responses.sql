@@ -1,0 +1,19 @@
+with run as (
+    select
+        as_of,
+        as_of_on
+    from {{ ref('stg_control__run') }}
+)
+
+select
+    members.campaign_member_id,
+    members.campaign_id,
+    members.lead_id,
+    members.created_at as reached_at,
+    case
+        when members.has_responded and members.first_responded_on <= run.as_of_on
+            then greatest(members.created_at, cast(members.first_responded_on as timestamp))
+    end as responded_at
+from {{ ref('stg_salesforce__campaign_member') }} as members
+cross join run
+where members.created_at <= run.as_of and not coalesce(members.is_deleted and members.last_modified_at <= run.as_of, false)
