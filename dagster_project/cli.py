@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dagster_project import commands_definitions, commands_erasure, commands_work, commands_writeback
+from dagster_project import commands_definitions, commands_erasure, commands_publish, commands_work, commands_writeback
 from dagster_project.errors import LeanfunnelError
 from dagster_project.options import HOME, Instant, publication_of, settings_of
 
@@ -136,7 +136,7 @@ def show(home: Path | None, view: str | None, output: str, limit: int | None) ->
 
 for _command in (
     commands_work.breaches, commands_work.decide, commands_work.sample, commands_definitions.definitions, commands_erasure.forget,
-    commands_erasure.retain, commands_writeback.writeback,
+    commands_erasure.retain, commands_writeback.writeback, commands_publish.publish,
 ):  # fmt: skip
     leanfunnel.add_command(_command)
 

@@ -11,12 +11,12 @@ from dagster import AssetKey, AssetsDefinition, Definitions
 
 from dagster_project import settings
 from dagster_project.assets.contracts import build_contracts
-from dagster_project.assets.landed import build_landed
+from dagster_project.assets.landed import build_back_fill, build_landed
 from dagster_project.assets.prepared import build_prepared
 from dagster_project.assets.published import build_published
 from dagster_project.assets.transformed import build_transformed
 from dagster_project.assets.written_back import build_written_back
-from dagster_project.jobs import daily_schedule, full_path
+from dagster_project.jobs import back_fill, daily_schedule, full_path
 from dagster_project.resources import LeanfunnelResource, agreed_definitions, dbt_resource, prepared_manifest
 
 
@@ -29,6 +29,7 @@ def build_defs(loaded: settings.Settings | None = None, **overrides: Any) -> Def
     return Definitions(
         assets=[
             build_landed(),
+            build_back_fill(),
             build_prepared(),
             conformed,
             build_contracts(agreed_definitions(loaded), _keys(conformed, prefix="int_audit__")),
@@ -36,7 +37,7 @@ def build_defs(loaded: settings.Settings | None = None, **overrides: Any) -> Def
             build_published(_keys(measured)),
             *([] if loaded.options.write_back == "off" else [build_written_back()]),
         ],
-        jobs=[full_path],
+        jobs=[full_path, back_fill],
         schedules=[daily_schedule(loaded.options.reporting_timezone or "UTC")],
         resources=resources,
     )

@@ -21,6 +21,13 @@ nux:
 concurrency:
   pools:
     default_limit: 1
+  runs:
+    max_concurrent_runs: 4
+    tag_concurrency_limits:
+      - key: leanfunnel/back_fill
+        limit: 1
+freshness:
+  enabled: true
 """
 
 

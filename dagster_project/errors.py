@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import TypeVar
 
 
 class LeanfunnelError(Exception):
@@ -17,6 +18,8 @@ class LeanfunnelError(Exception):
     """
 
     exit_code = 1
+    passes = False
+    """Whether it may pass by itself, so that the same call may succeed later: a service that is down, a lock that is held."""
 
     def __init__(self, what: str, *, where: str | None = None, todo: str | None = None) -> None:
         self.what, self.where, self.todo = what, where, todo
@@ -27,6 +30,9 @@ class LeanfunnelError(Exception):
         if self.todo:
             parts.append(self.todo)
         return " ".join(" ".join(part.split()) for part in parts)
+
+
+_Error = TypeVar("_Error", bound=LeanfunnelError)
 
 
 class SettingsError(LeanfunnelError):
@@ -44,6 +50,8 @@ class SalesforceError(LeanfunnelError):
 class IncompleteExtractError(SalesforceError):
     """What arrived is not what the server said it would send. Nothing of it is landed."""
 
+    passes = True
+
 
 class BudgetReachedError(SalesforceError):
     """The API requests or Bulk jobs that a run may use are used up. What was landed before stays; nothing is half landed."""
@@ -56,7 +64,7 @@ class PartialExtractError(SalesforceError):
     def __init__(self, cause: SalesforceError, unread: Sequence[str], report: object) -> None:
         told = f"{cause.what} The run is incomplete: not read, or not to the end: {', '.join(unread)}."
         super().__init__(told, where=cause.where, todo=cause.todo)
-        self.unread, self.report = tuple(unread), report
+        self.unread, self.report, self.passes = tuple(unread), report, cause.passes
 
 
 class LandingError(LeanfunnelError):
@@ -81,6 +89,12 @@ class PublicationStoppedError(LeanfunnelError):
     """A contract that may stop the line failed: the last good publication stays."""
 
     exit_code = 7
+
+
+def passing(error: _Error) -> _Error:
+    """`error`, marked as one that may pass by itself."""
+    error.passes = True
+    return error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

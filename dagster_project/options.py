@@ -73,4 +73,8 @@ def publication_of(home: Path | None) -> Path:
             where=str(current),
             todo="Run `leanfunnel run` (or `leanfunnel demo`, then --home demo).",
         )
+    from dagster_project.publish.publication import caveats
+
+    for line in caveats(current):  # beside what is shown, so that no reader misses it and no JSON is spoilt
+        click.echo(line, err=True)
     return current

@@ -6,14 +6,12 @@ Belongs here: order, the plan, the fingerprint of the inputs. Does not: SOQL, SQ
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
@@ -26,78 +24,53 @@ from dagster_project.errors import (
     SalesforceError,
     SettingsError,
     WarehouseError,
+    passing,
 )
-from dagster_project.home import Home, stamp
+from dagster_project.home import Home
+from dagster_project.planning import (
+    Org,
+    Plan,
+    Request,
+    current_manifest,
+    home_of,
+    last_extracted,
+    make_plan,
+    overrides_of,
+    propose_stage_map,
+    read_org,
+    read_plan,
+    replay_refused,
+    same_ground,
+    write_text,
+)
 
-if (
-    TYPE_CHECKING
-):  # imported when a step needs them: a run with nothing to do imports neither dbt nor Great Expectations
+__all__ = [
+    "Plan",
+    "Request",
+    "last_extracted",
+    "make_plan",
+    "read_plan",
+    "replay_refused",
+]  # a step is asked for with these
+
+# imported when a step needs them: a run with nothing to do imports neither dbt nor Great Expectations
+if TYPE_CHECKING:
     from dagster_project.contracts import AuditProcess, AuditReport
     from dagster_project.erasure import Gate, Retained
     from dagster_project.landing import LandingLog
     from dagster_project.landing.log import ObjectState
     from dagster_project.publish.publication import Manifest
-    from dagster_project.salesforce.auth import Credentials
-    from dagster_project.salesforce.budget import Bounds
     from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.extract import Batch, ExtractReport
-    from dagster_project.salesforce.guards import Addresses
     from dagster_project.salesforce.reconcile import Reconciled
     from dagster_project.warehouse.dbt_build import DbtBuild
 
 Progress = Callable[[str, str, int, int], None]
 """Called with (step, what is being done, done, of how many; 0 where unknown)."""
 
-PACKAGE = Path(__file__).resolve().parent
-_CODE = ("pipeline.py", "contracts", "warehouse", "publish")
-
 
 def silent(step: str, what: str, done: int, total: int) -> None:
     """The progress of those who want none."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a run is asked to do, and with what. `as_of` and `known_at` are UTC; None means: as the org's clock stands."""
-
-    home: Home
-    dbt_project: Path
-    definitions: Path
-    shipped_definitions: Path | None = None
-    credentials: Callable[[], Credentials] | None = None
-    as_of: datetime | None = None
-    known_at: datetime | None = None
-    from_landing: bool = False
-    rebuild: bool = False
-    reporting_timezone: str | None = None
-    minimum_n: int = 20
-    conversion_days: int = 90
-    measurable_share: float = 0.20
-    extra_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    mapped_fields: Mapping[str, str] = field(default_factory=dict)
-    addresses: Addresses | None = None
-    reconcile_days: int = 7
-    refresh_formulas_days: int = 7
-    reconcile: bool = False
-    bounds: Bounds | None = None
-    keep_publications: int = 3
-    retention_days: Mapping[str, int] = field(default_factory=dict)
-    api_version: str = "62.0"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What this run builds. Kept in `warehouse/plan.json` so that steps in other processes build the same."""
-
-    publication_id: str
-    as_of: datetime
-    known_at: datetime
-    fingerprint: str
-    code: str
-    landing_tables: Mapping[str, str]
-    is_replay: bool
-    reporting_timezone: str = "UTC"
-    skip: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,30 +87,12 @@ class Extracted:
     withheld: int = 0
     retained: tuple[Retained, ...] = ()
     postponed: str | None = None
+    api_calls_left: int | None = None
 
     @property
     def rows(self) -> int:
         """Rows landed, over all objects."""
         return sum(int(fact["rows"]) for fact in self.facts.values())
-
-
-@dataclass(frozen=True)
-class Org:
-    """The org that a landing belongs to, as `landing/org.json` keeps it for runs that do not call Salesforce.
-
-    `read_at`: the org's clock (ISO) when each object was last read, with or without anything new. `unread`: the objects that
-    the newest run did not read, or not to their end; it was incomplete then.
-    """
-
-    org_id: str
-    name: str
-    is_sandbox: bool
-    timezone: str
-    fiscal_year_start_month: int
-    instance_url: str
-    server_time: str
-    read_at: Mapping[str, str] = field(default_factory=dict)
-    unread: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -230,17 +185,22 @@ def writing(home: Home, *, wait_seconds: float = 0.0) -> Iterator[None]:
                 break
             except OSError:
                 if time.monotonic() >= deadline:
-                    raise LeanfunnelError(
-                        "another run is writing here.",
-                        where=str(home.root),
-                        todo="Wait for it to end, or choose another --home.",
+                    raise passing(
+                        LeanfunnelError(
+                            "another run is writing here.",
+                            where=str(home.root),
+                            todo="Wait for it to end, or choose another --home.",
+                        )
                     ) from None
                 time.sleep(0.2)
         yield
 
 
-def run(request: Request, *, progress: Progress = silent) -> RunReport:
-    """The whole path in this process. Raises a LeanfunnelError; what was published before then stays."""
+def run(request: Request, *, progress: Progress = silent, last_extraction: bool = False) -> RunReport:
+    """The whole path in this process. Raises a LeanfunnelError; what was published before then stays.
+
+    `last_extraction`, with a request from the landing: as of it, also where what it brought was never published.
+    """
     import time
 
     seconds: dict[str, float] = {}
@@ -260,14 +220,15 @@ def run(request: Request, *, progress: Progress = silent) -> RunReport:
         if not request.from_landing:
             with timed("extract"):
                 extracted = extract(request, progress=progress)
-        plan, proposed = make_plan(request, extracted.server_time if extracted else None)
+        clock = last_extracted(request.home) if last_extraction or extracted else None
+        plan, proposed = make_plan(request, clock)
         if plan.skip:
-            manifest = _manifest(_home(request, plan))
+            manifest = current_manifest(home_of(request, plan))
             assert manifest is not None
-            return RunReport(plan, _home(request, plan), extracted, None, manifest, proposed, seconds)
+            return RunReport(plan, home_of(request, plan), extracted, None, manifest, proposed, seconds)
         from dagster_project.contracts import AuditProcess
 
-        home = _home(request, plan)
+        home = home_of(request, plan)
         with AuditProcess() as auditor:  # imports Great Expectations while dbt conforms
             with timed("conform"):
                 builder = _dbt(request, home)
@@ -289,13 +250,31 @@ def object_names() -> tuple[str, ...]:
     return tuple(OBJECTS)
 
 
-def extract(request: Request, *, objects: tuple[str, ...] | None = None, progress: Progress = silent) -> Extracted:
+def back_fill_names() -> tuple[str, ...]:
+    """Those of them that can be read again by when their records were created."""
+    from dagster_project.salesforce.back_fill import objects
+
+    return objects()
+
+
+def extract(
+    request: Request,
+    *,
+    objects: tuple[str, ...] | None = None,
+    created: tuple[datetime, datetime] | None = None,
+    progress: Progress = silent,
+) -> Extracted:
     """Step 1: bring what is new into the landing log, of `objects` or of all. Raises SalesforceError, LandingError;
-    PartialExtractError where some objects are landed and others were not read, which `org.json` then names."""
+    PartialExtractError where some objects are landed and others were not read, which `org.json` then names.
+
+    With `created` [since, before) it is a back-fill: the records created then are read again, and what differs lands.
+    """
     from uuid import uuid4
 
     from dagster_project import erasure
     from dagster_project.landing import LandingLog
+    from dagster_project.landing.run_log import RunLog
+    from dagster_project.salesforce.back_fill import Period
     from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.extract import extract_org
     from dagster_project.salesforce.objects import mapped_source
@@ -329,6 +308,7 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
                     name: tuple(columns.values()) for name, columns in mapped_source(request.mapped_fields).items()
                 },
                 addresses=request.addresses,
+                created=Period(*created) if created else None,
                 progress=on_event,
                 bounds=request.bounds,
             )
@@ -336,7 +316,8 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             report, failed = cast("ExtractReport", error.report), error
         else:
             try:
-                looks = _reconcile(request, client, log, report, run_id, on_event, gate, land)
+                # a back-fill is of what was created then, and of nothing else
+                looks = () if created else _reconcile(request, client, log, report, run_id, on_event, gate, land)
             except BudgetReachedError as error:
                 # all rows are read; what is compared beside them stays due
                 postponed = str(error)
@@ -356,10 +337,9 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
         read_at={**_read_before(request.home, org.id), **_read_now(report)},
         unread=failed.unread if isinstance(failed, PartialExtractError) else (),
     )
-    _write_text(
-        request.home.landing / "org.json",
-        json.dumps(asdict(kept), indent=2),
-    )
+    if created is None or not (request.home.landing / "org.json").exists():
+        # a back-fill reads the past: nothing is newer by it
+        write_text(request.home.landing / "org.json", json.dumps(asdict(kept), indent=2))
     if failed is not None:
         raise failed
     facts, missing = {}, []
@@ -373,14 +353,32 @@ def extract(request: Request, *, objects: tuple[str, ...] | None = None, progres
             "deleted": result.deleted,
             "mode": result.mode,
             "seconds": round(result.seconds, 3),
+            "bytes": result.bytes,
+            "api_calls": result.calls,
         }
         missing += [f"{name}.{column}" for column in result.missing_fields]
     usage = report.api_usage
+    left = usage.total - usage.used if usage else None
+    RunLog(request.home.state).append(
+        run_id,
+        report.server_time,
+        [
+            {
+                "object": name,
+                "received": report.objects[name].received,
+                "landed": fact["rows"],
+                "api_calls_left": left,
+                **{key: fact[key] for key in ("state", "mode", "deleted", "bytes", "seconds", "api_calls")},
+            }
+            for name, fact in facts.items()
+        ],
+    )
     days = {name: n for name, n in request.retention_days.items() if objects is None or name in objects}
     return Extracted(
         report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None, looks,
         withheld=sum(gate.withheld.values()),
         postponed=postponed,
+        api_calls_left=left,
         retained=tuple(erasure.retain(request.home.landing, days, at=report.server_time, write=True)),
     )  # fmt: skip
 
@@ -442,122 +440,6 @@ def _read_now(report: ExtractReport) -> dict[str, str]:
     }
 
 
-def read_org(home: Home) -> Org:
-    """The org that this home's landing belongs to. Raises LeanfunnelError where nothing was extracted yet."""
-    path = home.landing / "org.json"
-    try:
-        return Org(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise LeanfunnelError(
-            "nothing has been extracted here yet.",
-            where=str(home.root),
-            todo="Run `leanfunnel run` with a login set, or `leanfunnel demo`.",
-        ) from None
-    except (OSError, ValueError, TypeError) as error:
-        raise LeanfunnelError(
-            "cannot be read.", where=str(path), todo="Run `leanfunnel run` once with a login set."
-        ) from error
-
-
-def make_plan(
-    request: Request, server_time: datetime | None, *, skip_unchanged: bool = True
-) -> tuple[Plan, Path | None]:
-    """What to build: as_of, the fingerprint of every input, and whether the publication shows just that already.
-
-    Without `server_time` (a run from the landing) as_of is the current publication's, else the last extraction's.
-    Returns the plan, and the path of the stage map where one had to be proposed. Raises SettingsError.
-    """
-    from dagster_project import erasure
-    from dagster_project.landing import LandingLog
-
-    # here too, since Dagster plans without `run`
-    erasure.refuse_unfinished(request.home.root)
-    org = read_org(request.home)
-    extracted_at = server_time or datetime.fromisoformat(org.server_time)
-    zone = ZoneInfo(request.reporting_timezone or _known_zone(org.timezone))
-    current = _manifest(request.home)
-    as_of = request.as_of or extracted_at
-    if request.as_of is None and server_time is None and current is not None:
-        as_of = datetime.fromisoformat(current.as_of)
-    as_of = as_of.astimezone(UTC).replace(microsecond=0)
-    if request.known_at is not None and request.as_of is None:
-        raise SettingsError("--known-at needs --as-of.", todo="Say which instant the mart shall show.")
-    is_replay = request.as_of is not None and (
-        as_of < extracted_at.replace(microsecond=0) or request.known_at is not None
-    )
-    known_at = request.known_at or max(as_of, extracted_at)
-
-    log = LandingLog(request.home.landing)
-    states = {name: log.state(name) for name in log.objects()}
-    if not states:
-        raise LeanfunnelError(
-            "the landing is empty.", where=str(request.home.landing), todo="Run `leanfunnel run` with a login set."
-        )
-    proposed = None
-    if not request.home.stage_map.exists():
-        proposed = _propose_stage_map(request, log)
-    inventory = sorted((row.object, row.field or "", row.status) for row in log.inventory())
-    code = _hash_files(
-        *(PACKAGE / name for name in _CODE),
-        *(request.dbt_project / name for name in ("models", "macros", "dbt_project.yml")),
-    )
-    if request.mapped_fields:
-        # staging keeps what it applied: another field under the same name asks for a start from nothing, as other models do
-        code += "".join(f" {name}={path}" for name, path in sorted(request.mapped_fields.items()))
-    # by its date in the reporting zone only, unless as_of was asked for: a run later on the same day shows nothing new
-    moment = as_of.isoformat() if request.as_of else as_of.astimezone(zone).date().isoformat()
-    inputs = {
-        "landing": {name: [getattr(state, "table_id", ""), state.batch_seq] for name, state in sorted(states.items())},
-        "inventory": inventory,
-        "stage_map": _hash_files(request.home.stage_map),
-        "definitions": _hash_files(request.definitions),
-        "options": [str(zone), request.minimum_n, request.conversion_days, request.measurable_share],
-        "instance_url": org.instance_url,
-        "code": code,
-        "as_of": moment,
-        "known_at": request.known_at.isoformat() if request.known_at else None,
-    }
-    fingerprint = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-    plan = Plan(
-        publication_id=f"{stamp(as_of)}-{fingerprint[:10]}",
-        as_of=as_of,
-        known_at=known_at,
-        fingerprint=fingerprint,
-        code=code,
-        landing_tables={name: getattr(state, "table_id", "") for name, state in sorted(states.items())},
-        is_replay=is_replay,
-        reporting_timezone=str(zone),
-    )
-    home = _home(request, plan)
-    existing = _manifest(home)
-    if (
-        skip_unchanged
-        and not request.rebuild
-        and existing
-        and existing.fingerprint == fingerprint
-        and home.conformed.exists()
-    ):
-        plan = replace(plan, skip="neither data nor definitions nor the date of as_of changed")
-    return plan, proposed
-
-
-def read_plan(home: Home) -> Plan:
-    """The plan of the run in progress. Raises WarehouseError where there is none."""
-    try:
-        raw = json.loads(home.plan.read_text(encoding="utf-8"))
-        return Plan(
-            **{
-                **raw,
-                "as_of": datetime.fromisoformat(raw["as_of"]),
-                "known_at": datetime.fromisoformat(raw["known_at"]),
-            }
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WarehouseError(
-            "there is no plan to go by.", where=str(home.plan), todo="Start with the first step (`prepared`)."
-        ) from error
-
-
 def prepare(request: Request, plan: Plan) -> None:
     """Tell the warehouse what to build: landing views and control tables. Starts it anew where the models changed.
 
@@ -565,11 +447,12 @@ def prepare(request: Request, plan: Plan) -> None:
     """
     from dagster_project import contracts
     from dagster_project.landing import LandingLog
+    from dagster_project.landing.run_log import RunLog
     from dagster_project.salesforce.objects import catalogue, mapped_inventory, mapped_source
     from dagster_project.warehouse import control, landing_views, stage_map
     from dagster_project.warehouse.database import open_database
 
-    home, org = _home(request, plan), read_org(request.home)
+    home, org = home_of(request, plan), read_org(request.home)
     definitions = contracts.load_definitions(request.definitions)
     stages = stage_map.read(request.home.stage_map)
     log = LandingLog(request.home.landing)
@@ -583,7 +466,7 @@ def prepare(request: Request, plan: Plan) -> None:
     buyer = [(stage.sales_process, stage.stage_name, stage.buyer_stage) for stage in stages if stage.buyer_stage]
     has_buyer = any(stage.buyer_stage is not None for stage in stages)
     inventory += [("stage_map", None, "present"), ("stage_map", "buyer_stage", "present" if has_buyer else "missing")]
-    if home.conformed.exists() and not _same_ground(home, plan):
+    if home.conformed.exists() and not same_ground(home, plan):
         # staging keeps what it applied by batch number: other tables, models or history ask for a start from nothing
         _remove_database(home.conformed)
     zone = ZoneInfo(plan.reporting_timezone)
@@ -617,8 +500,10 @@ def prepare(request: Request, plan: Plan) -> None:
             contracts.frozen_service_levels(request.home.state, definitions, row.as_of),
             buyer,
             [_landed_object(name, state, org) for name, state in sorted(states.items())],
+            RunLog(request.home.state).rows(plan.known_at),
+            [one.facts() for one in overrides_of(request, plan).values()],
         )
-    _write_text(home.plan, json.dumps(asdict(plan), indent=2, default=lambda instant: instant.isoformat()))
+    write_text(home.plan, json.dumps(asdict(plan), indent=2, default=lambda instant: instant.isoformat()))
 
 
 def audit(
@@ -629,9 +514,10 @@ def audit(
     Raises PublicationStoppedError where a definition stops the line: what was published stays. Raises ContractError.
     """
     from dagster_project import contracts
+    from dagster_project.publish.stale import Stale, mark_stale
 
-    report = contracts.audit(
-        _home(request, plan).conformed,
+    found = contracts.audit(
+        home_of(request, plan).conformed,
         contracts.load_definitions(request.definitions),
         request.home.state,
         as_of=plan.as_of,
@@ -639,9 +525,33 @@ def audit(
         record=not plan.is_replay,
         process=auditor,
     )
+    report = found.despite({key: one.text for key, one in overrides_of(request, plan).items()})
+    if report.stops and not plan.is_replay:
+        reasons = {stop.definition_id: stop.stop_reason or stop.title for stop in report.stops}
+        mark_stale(request.home.published, Stale(plan.as_of.isoformat(), reasons))
     if raise_on_stop and report.stops:
         _stop(request, plan, report)
     return report
+
+
+def publish_despite(
+    request: Request, rule: str, *, who: str, why: str, until: date, by: str, at: datetime, progress: Progress = silent
+) -> RunReport:
+    """Override on the record the stop of `rule` until a day, and publish what the last extraction brought. `at`: now (UTC).
+
+    Raises SettingsError where the rule does not stop the line; PublicationStoppedError where another one does, too.
+    """
+    from dagster_project import contracts
+    from dagster_project.contracts.overrides import Overrides, definition_named
+
+    with writing(request.home):
+        plan = read_plan(request.home)
+        stopping = [name for name, _ in _states(request.home)[0]]
+        definition = definition_named(contracts.load_definitions(request.definitions), rule, stopping)
+        Overrides(request.home.state).give(
+            definition, who=who, why=why, until_on=until, by=by, at=at, seen_as_of=plan.as_of
+        )
+    return run(replace(request, from_landing=True), progress=progress, last_extraction=True)
 
 
 def start_building(home: Home) -> None:
@@ -651,7 +561,7 @@ def start_building(home: Home) -> None:
 
 def measure(request: Request, plan: Plan, *, builder: DbtBuild | None = None, progress: Progress = silent) -> None:
     """Step 4: build marts and views into the next publication's file. Raises WarehouseError."""
-    home = _home(request, plan)
+    home = home_of(request, plan)
     start_building(home)
     builder = builder or _dbt(request, home)
     builder.build("measure", progress=lambda name, done, total: progress("measure", name, done, total))
@@ -662,14 +572,15 @@ def publish(request: Request, plan: Plan) -> Manifest:
     from dagster_project.publish.publication import Manifest
     from dagster_project.publish.publication import publish as publish_files
 
-    home, org = _home(request, plan), read_org(request.home)
+    home, org = home_of(request, plan), read_org(request.home)
     if not home.building.exists():
         raise WarehouseError(
             "there is no finished mart to publish.", where=str(home.building), todo="Run the step `measure` first."
         )
     stopped, states = _states(home)
-    if stopped:
-        raise PublicationStoppedError(f"{', '.join(stopped)} stopped the line.", where=str(home.current))
+    standing = overrides_of(request, plan)
+    if unanswered := [name for name, version in stopped if (name, version) not in standing]:
+        raise PublicationStoppedError(f"{', '.join(unanswered)} stopped the line.", where=str(home.current))
     manifest = Manifest(
         publication_id=plan.publication_id,
         as_of=plan.as_of.isoformat(),
@@ -677,6 +588,7 @@ def publish(request: Request, plan: Plan) -> Manifest:
         fingerprint=plan.fingerprint,
         org_id=org.org_id,
         definitions=states,
+        overrides=tuple(standing[key].facts() for key in stopped),
     )
     return publish_files(home.building, home.published, manifest, keep=request.keep_publications)
 
@@ -702,7 +614,7 @@ def initialise(request: Request, *, progress: Progress = silent, force: bool = F
             kept.append((home.stage_map, "stands already; --force proposes anew"))
         else:
             _set_aside(home.stage_map)
-            _propose_stage_map(request, LandingLog(home.landing))
+            propose_stage_map(request, LandingLog(home.landing))
             written.append((home.stage_map, "the step of each stage: look it over"))
         if home.expectations.is_dir() and not force:
             kept.append((home.expectations, "stands already; --force copies anew"))
@@ -713,62 +625,34 @@ def initialise(request: Request, *, progress: Progress = silent, force: bool = F
     return Initialised(tuple(written), tuple(kept))
 
 
-def replay_refused(plan: Plan) -> LeanfunnelError:
-    """Why Dagster builds no past as_of."""
-    return LeanfunnelError(
-        f"as_of {plan.as_of.isoformat()} lies before the last extraction: that is a replay.",
-        todo="Use `leanfunnel run --as-of …`, which builds it apart from the current publication.",
-    )
-
-
-def _home(request: Request, plan: Plan) -> Home:
-    return Home(request.home.root, replay=plan.as_of if plan.is_replay else None)
-
-
 def _dbt(request: Request, home: Home) -> DbtBuild:
     from dagster_project.warehouse.dbt_build import DbtBuild
 
     return DbtBuild(request.dbt_project, home)
 
 
-def _manifest(home: Home) -> Manifest | None:
-    from dagster_project.publish.publication import read_manifest
-
-    return read_manifest(home.current)
-
-
-def _states(home: Home) -> tuple[list[str], dict[str, str]]:
+def _states(home: Home) -> tuple[list[tuple[str, int]], dict[str, str]]:
+    """(definition, version) of those that stop by the last audit; the state of each."""
     from dagster_project.warehouse.database import open_database
 
     with open_database(home.conformed, read_only=True) as connection:
-        rows = connection.execute("SELECT definition_id, state, stops FROM audit.definition_run ORDER BY 1").fetchall()
-    return [name for name, _, stops in rows if stops], {name: state for name, state, _ in rows}
+        rows = connection.execute(
+            "SELECT definition_id, definition_version, state, stops FROM audit.definition_run ORDER BY 1"
+        ).fetchall()
+    return [(name, version) for name, version, _, stops in rows if stops], {name: state for name, _, state, _ in rows}
 
 
 def _stop(request: Request, plan: Plan, report: AuditReport) -> None:
-    home = _home(request, plan)
-    last = _manifest(home)
+    home = home_of(request, plan)
+    last = current_manifest(home)
     reasons = "; ".join(f"{stop.definition_id} {stop.title}: {stop.stop_reason} ({stop.fix})" for stop in report.stops)
     stays = f"The publication as of {last.as_of} stays." if last else "Nothing was published before."
-    raise PublicationStoppedError(f"the line is stopped by {reasons}.", where=str(home.published), todo=stays)
-
-
-def _propose_stage_map(request: Request, log: LandingLog) -> Path:
-    import duckdb
-
-    from dagster_project.salesforce.objects import catalogue
-    from dagster_project.warehouse import landing_views, stage_map
-
-    states = {name: log.state(name) for name in log.objects()}
-    with duckdb.connect() as connection:
-        landing_views.create_landing_views(
-            connection,
-            catalogue(),
-            {name: landing_views.LandedFiles(state.files, frozenset(state.columns)) for name, state in states.items()},
+    if not plan.is_replay:
+        rule = report.stops[0].definition_id
+        stays += (
+            f" To publish all the same, on the record: `leanfunnel publish --despite {rule} --who … --why … --until …`."
         )
-        stages = stage_map.propose(connection)
-    _write_text(request.home.stage_map, stage_map.dump(stages))
-    return request.home.stage_map
+    raise PublicationStoppedError(f"the line is stopped by {reasons}.", where=str(home.published), todo=stays)
 
 
 def _corporate_currency(connection: Any) -> str | None:
@@ -776,15 +660,6 @@ def _corporate_currency(connection: Any) -> str | None:
         'SELECT arg_max("IsoCode", _batch_seq) FROM landing.currency_type WHERE "IsCorporate"'
     ).fetchone()
     return str(row[0]) if row and row[0] else None
-
-
-def _same_ground(home: Home, plan: Plan) -> bool:
-    try:
-        before = read_plan(home)
-    except WarehouseError:
-        return False
-    known = {name: table for name, table in plan.landing_tables.items() if name in before.landing_tables}
-    return before.code == plan.code and known == dict(before.landing_tables) and before.known_at <= plan.known_at
 
 
 def _landed_object(name: str, state: ObjectState, org: Org) -> tuple[Any, ...]:
@@ -809,32 +684,3 @@ def _set_aside(path: Path) -> None:
         if aside.is_dir():
             shutil.rmtree(aside)
         path.replace(aside)
-
-
-def _known_zone(name: str) -> str:
-    try:
-        return ZoneInfo(name).key
-    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError that names no file
-        return "UTC"
-    except KeyError:
-        return "UTC"
-
-
-def _hash_files(*paths: Path) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        files = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix != ".pyc") if path.is_dir() else [path]
-        for file in files:
-            digest.update(file.relative_to(path.parent).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Whole or not at all: written beside, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.errors import SettingsError, nearest
-from dagster_project.publish.publication import PublishError, read_manifest
+from dagster_project.publish.publication import PublishError, caveats, read_manifest
 
 # a cell that a spreadsheet would run as a formula is prefixed with an apostrophe (OWASP, CSV injection)
 _LONGEST_CELL = 300
@@ -200,6 +200,8 @@ def _question(text: str) -> str:
 
 def print_summary(publication: Path) -> None:
     """What a manager reads first: the constraint, the conversion by stage, the deals that need a hand, the definitions."""
+    from rich.markup import escape
+
     console = _console()
     manifest = read_manifest(publication)
     with open_mart(publication) as mart:
@@ -233,6 +235,8 @@ def print_summary(publication: Path) -> None:
             )
         )
     assert manifest is not None
+    for line in caveats(publication):
+        console.print(f"[bold]{escape(line)}[/bold]")
     console.print(f"The mart: {publication / 'leanfunnel.duckdb'} (schema mart), Parquet beside it", soft_wrap=True)
     home = publication.parent.parent
     console.print(f"Next: leanfunnel breaches --home {home} · leanfunnel show --home {home}", soft_wrap=True)

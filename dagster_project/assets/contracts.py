@@ -17,6 +17,7 @@ from dagster import (
 )
 
 from dagster_project import pipeline
+from dagster_project.assets.failing import told
 from dagster_project.contracts import Definition
 from dagster_project.resources import WAREHOUSE_POOL, LeanfunnelResource
 
@@ -57,7 +58,7 @@ def build_contracts(definitions: Sequence[Definition], audited: Sequence[AssetKe
         context: AssetExecutionContext, leanfunnel: LeanfunnelResource
     ) -> Iterator[MaterializeResult | AssetCheckResult]:
         request = leanfunnel.request()
-        with pipeline.writing(request.home, wait_seconds=3600):
+        with told(), pipeline.writing(request.home, wait_seconds=3600):
             plan = pipeline.read_plan(request.home)
             report = pipeline.audit(request, plan, raise_on_stop=False)
         for table in AUDIT_TABLES:
@@ -81,6 +82,8 @@ def _check(definition: Definition, result: Any) -> AssetCheckResult:
             ]
             metadata["samples"] = MetadataValue.md("\n".join(lines))
             metadata["sample_ids"] = MetadataValue.json([sample.record_id for sample in result.samples])
+        if result.despite:
+            metadata["despite"] = result.despite
     else:
         metadata["cause"] = result.state_cause or ""
     return AssetCheckResult(

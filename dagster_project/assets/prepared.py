@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dagster import AssetExecutionContext, AssetsDefinition, AssetSpec, MaterializeResult, multi_asset
 
 from dagster_project import pipeline
+from dagster_project.assets.failing import told
 from dagster_project.resources import WAREHOUSE_POOL, AsOf, LeanfunnelResource
 
 CONTROL_TABLES = (
@@ -14,6 +15,8 @@ CONTROL_TABLES = (
     "definition",
     "field_inventory",
     "landed_object",
+    "extract_run",
+    "override",
     "service_level",
 )
 
@@ -33,8 +36,10 @@ def build_prepared() -> AssetsDefinition:
     ) -> Iterator[MaterializeResult]:
         as_of, known_at = config.instants()
         request = leanfunnel.request(as_of, known_at)
-        with pipeline.writing(request.home, wait_seconds=3600):
-            plan, proposed = pipeline.make_plan(request, None, skip_unchanged=False)
+        with told(), pipeline.writing(request.home, wait_seconds=3600):
+            # as of what has just landed: the steps of a run in Dagster follow the extraction
+            clock = pipeline.last_extracted(request.home)
+            plan, proposed = pipeline.make_plan(request, clock, skip_unchanged=False)
             if plan.is_replay:
                 raise pipeline.replay_refused(plan)
             pipeline.prepare(request, plan)

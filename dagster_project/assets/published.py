@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MaterializeResult, MetadataValue, asset
 
 from dagster_project import pipeline
+from dagster_project.assets.failing import told
+from dagster_project.assets.landed import DAILY
 from dagster_project.resources import WAREHOUSE_POOL, LeanfunnelResource
 
 
@@ -17,11 +19,12 @@ def build_published(marts: Sequence[AssetKey]) -> AssetsDefinition:
         group_name="publish",
         kinds={"duckdb", "parquet"},
         pool=WAREHOUSE_POOL,
+        freshness_policy=DAILY,
         description="published/current: what BI tools and people read. One pointer, swapped when all before it held.",
     )
     def published(context: AssetExecutionContext, leanfunnel: LeanfunnelResource) -> MaterializeResult:
         request = leanfunnel.request()
-        with pipeline.writing(request.home, wait_seconds=3600):
+        with told(), pipeline.writing(request.home, wait_seconds=3600):
             manifest = pipeline.publish(request, pipeline.read_plan(request.home))
         return MaterializeResult(
             metadata={

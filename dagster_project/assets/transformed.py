@@ -8,6 +8,7 @@ from dagster import AssetExecutionContext, AssetsDefinition
 from dagster_dbt import DbtCliResource, dbt_assets
 
 from dagster_project import pipeline
+from dagster_project.assets.failing import told
 from dagster_project.resources import WAREHOUSE_POOL, LeanfunnelResource
 
 
@@ -21,7 +22,7 @@ def build_transformed(manifest: Path, tag: str) -> AssetsDefinition:
         context: AssetExecutionContext, dbt: DbtCliResource, leanfunnel: LeanfunnelResource
     ) -> Iterator[Any]:
         request = leanfunnel.request()
-        with pipeline.writing(request.home, wait_seconds=3600):
+        with told(), pipeline.writing(request.home, wait_seconds=3600):
             if tag == "measure":
                 pipeline.start_building(request.home)
             yield from dbt.cli(["build", "--target", tag], context=context).stream()

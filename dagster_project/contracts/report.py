@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,8 @@ class Sample:
 @dataclass(frozen=True)
 class DefinitionResult:
     """One definition in one audit. The five counts are None unless state is 'measured'; then
-    raw = met + breached + not_applicable + unknown. `success`: met is at least `mostly` of the rows judged.
+    raw = met + breached + not_applicable + unknown. `success`: met is at least `mostly` of the rows judged. `despite`: who
+    overrides its stop, which then is none.
     """
 
     definition_id: str
@@ -49,6 +50,7 @@ class DefinitionResult:
     success: bool | None = None
     stops: bool = False
     stop_reason: str | None = None
+    despite: str | None = None
     samples: tuple[Sample, ...] = ()
 
 
@@ -68,6 +70,16 @@ class AuditReport:
     def stops(self) -> list[DefinitionResult]:
         """The definitions that stop the publication."""
         return [result for result in self.results if result.stops]
+
+    def despite(self, overrides: Mapping[tuple[str, int], str]) -> AuditReport:
+        """The same audit where these stops, by definition and version, are overridden: what stopped no longer does."""
+        results = tuple(
+            replace(result, stops=False, despite=overrides[key])
+            if result.stops and (key := (result.definition_id, result.definition_version)) in overrides
+            else result
+            for result in self.results
+        )
+        return replace(self, results=results)
 
     def to_json(self) -> str:
         """For a step in another process."""

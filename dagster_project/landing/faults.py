@@ -17,7 +17,7 @@ from deltalake.exceptions import (
     TableNotFoundError,
 )
 
-from dagster_project.errors import LandingError, LeanfunnelError
+from dagster_project.errors import LandingError, LeanfunnelError, passing
 
 # how the operating system's refusals read inside delta-rs' messages
 _FULL = ("os error 28", "No space left", "os error 27", "File too large", "os error 122", "Disk quota")
@@ -68,10 +68,12 @@ def _of_text(path: Path, doing: str, text: str) -> LandingError:
             todo="Grant this user read and write rights to the folder and all in it.",
         )
     if "Concurrent" in text or "already exists" in text or "Failed to commit" in text:
-        return LandingError(
-            "another process wrote this table at the same moment; nothing of this batch was landed.",
-            where=str(path),
-            todo="Let only one run write a home, then run again.",
+        return passing(
+            LandingError(
+                "another process wrote this table at the same moment; nothing of this batch was landed.",
+                where=str(path),
+                todo="Let only one run write a home, then run again.",
+            )
         )
     return LandingError(
         f"the table's log cannot be {doing}: {_first_line(text)}.",

@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.errors import LeanfunnelError
+from dagster_project.publish.stale import clear_stale, read_stale
 
 SCHEMA = "mart"
 _PREPARED = ".preparing-"
@@ -38,7 +39,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a publication says of itself. Instants are ISO 8601 in UTC."""
+    """What a publication says of itself. Instants are ISO 8601 in UTC.
+
+    `overrides`: the stops that it was published despite, each with who answers for it, why, and until which day.
+    """
 
     publication_id: str
     as_of: str
@@ -49,6 +53,7 @@ class Manifest:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     definitions: Mapping[str, str] = field(default_factory=dict)
     incomplete: tuple[str, ...] = ()
+    overrides: tuple[Mapping[str, Any], ...] = ()
 
     def dump(self) -> str:
         """As JSON text."""
@@ -64,12 +69,24 @@ def read_manifest(publication: Path) -> Manifest | None:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         tables = {name: Table(**table) for name, table in raw.pop("tables").items()}
-        incomplete = tuple(raw.pop("incomplete"))
-        return Manifest(**raw, tables=tables, incomplete=incomplete)
+        incomplete, overrides = tuple(raw.pop("incomplete")), tuple(raw.pop("overrides", ()))
+        return Manifest(**raw, tables=tables, incomplete=incomplete, overrides=overrides)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise PublishError("is not a readable manifest.", where=str(path), todo="Run again with --rebuild.") from error
+
+
+def caveats(publication: Path) -> list[str]:
+    """What every reader of `current` is told beside its figures, a line each: that it is stale, what it was published despite."""
+    manifest, stale = read_manifest(publication), read_stale(publication.parent)
+    if manifest is None:
+        return []
+    told = [stale.text(manifest.as_of)] if stale else []
+    return told + [
+        f"published despite {one['definition_id']}: {one['who']} answers for it until {one['until_on']}: {one['why']}"
+        for one in manifest.overrides
+    ]
 
 
 def publish(built: Path, published: Path, manifest: Manifest, *, keep: int) -> Manifest:
@@ -98,6 +115,7 @@ def publish(built: Path, published: Path, manifest: Manifest, *, keep: int) -> M
                 target = _free_name(target)
             prepared.rename(target)
         _point(published / "current", target.name)
+        clear_stale(published)
         _prune(published, keep)
     except (OSError, duckdb.Error) as error:
         raise PublishError(

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -190,7 +191,8 @@ class _Reading:
                     return None
                 seen |= set(named)
                 running = [
-                    pool.submit(self._page, url, len(pages) + number, needs_locator=False)
+                    # in this thread's context: each request says which object it is for
+                    pool.submit(copy_context().run, self._page, url, len(pages) + number, needs_locator=False)
                     for number, url in enumerate(urls)
                 ]
                 # asked for while these are on their way, so that nothing waits for it

@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+from collections import Counter
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18
 _BODY_TRIES = 3
+
+
+CALLING_FOR: ContextVar[str] = ContextVar("calling_for", default="")
+"""The object that this thread's requests are for."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class SalesforceClient:
     def __init__(self, credentials: auth.Credentials, *, api_version: str = "62.0") -> None:
         self.credentials, self.api_version = credentials, api_version
         self.api_usage: ApiUsage | None = None
+        #: Requests sent so far (logins left out), by what they were for: an object's name, or "".
+        self.calls: Counter[str] = Counter()
         #: What this client may send; None: all that the org allows.
         self.budget: Budget | None = None
         self._login: auth.Login | None = None
@@ -338,6 +346,10 @@ class SalesforceClient:
         return True
 
     def _note(self, response: requests.Response) -> None:
+        # what the adapter sent again counts with the org, too
+        sent = 1 + len(response.raw.retries.history if response.raw.retries else ())
+        with self._lock:
+            self.calls[CALLING_FOR.get()] += sent
         if date := response.headers.get("Date"):
             # a clock that cannot be read is no clock; whoever needs one asks again
             with contextlib.suppress(ValueError):

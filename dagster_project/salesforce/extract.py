@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -28,9 +29,9 @@ from dagster_project.errors import (
     SettingsError,
     nearest,
 )
-from dagster_project.salesforce import plan, proof, soql, windows
+from dagster_project.salesforce import back_fill, plan, proof, soql, windows
 from dagster_project.salesforce.budget import Bounds, Budget
-from dagster_project.salesforce.client import ApiUsage, OrgIdentity, SalesforceClient
+from dagster_project.salesforce.client import CALLING_FOR, ApiUsage, OrgIdentity, SalesforceClient
 from dagster_project.salesforce.description import InventoryRow, ObjectDescription, readable_fields
 from dagster_project.salesforce.guards import LEFT_OUT, Addresses, expressions, is_address
 from dagster_project.salesforce.objects import ESSENTIAL, OBJECTS, ObjectSpec, custom_object
@@ -110,7 +111,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class ObjectResult:
-    """What became of one object: 'landed', 'unchanged', 'missing' (not in the org) or 'hidden' (from this user)."""
+    """What became of one object: 'landed', 'unchanged', 'missing' (not in the org) or 'hidden' (from this user).
+
+    `bytes`: of the files that landed; `calls`: requests sent for it; `seconds`: from describe until it was ready to land.
+    """
 
     object: str
     state: str
@@ -120,6 +124,8 @@ class ObjectResult:
     mode: str | None = None
     seconds: float = 0.0
     missing_fields: tuple[str, ...] = ()
+    bytes: int = 0
+    calls: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,8 @@ class _Run:
     budget: Budget
     #: The stages that each record type offers, once they were asked for.
     offered: Mapping[str, list[dict[str, str]]] | None = None
+    #: Where this is a back-fill: when the records were created that are read again.
+    created: back_fill.Period | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def pause(self, seconds: float) -> None:
@@ -226,12 +234,13 @@ def extract_org(
     extra_fields: Mapping[str, Sequence[str]] | None = None,
     mapped_fields: Mapping[str, Sequence[str]] | None = None,
     addresses: Addresses | None = None,
+    created: back_fill.Period | None = None,
     progress: Progress = _silent,
     bounds: Bounds | None = None,
 ) -> ExtractReport:
     """Bring what is new of `objects` (default: the whole catalogue and the custom objects of `extra_fields`), two at a
     time. `extra_fields` holds further fields by object; a custom object (`…__c`) there is read beside the catalogue.
-    Without `addresses` no e-mail address is read.
+    Without `addresses` no e-mail address is read. With `created` it is a back-fill of the records created then.
 
     An object that does not arrive whole, or for which `bounds` or the org's limits leave no request, is not read further; what
     the others need is read and landed, and PartialExtractError then tells what is not, and holds the report on the rest.
@@ -262,8 +271,10 @@ def extract_org(
         _check_custom(client, [name for name in wanted if _is_custom(name)])
         high, guarded = client.server_time, addresses or Addresses("none")
         run = _Run(
-            client, org, high, landed, extra, mapped_fields or {}, guarded, progress, folder, workdir / NOTES, budget
-        )
+            client, org, high, landed, extra, mapped_fields or {}, guarded, progress, folder, workdir / NOTES, budget,
+            created=created,
+        )  # fmt: skip
+        sizes: Counter[str] = Counter()
         pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="extract")
         try:
             pending = [pool.submit(_fetch, run, specs[name]) for name in wanted]
@@ -275,14 +286,16 @@ def extract_org(
                 except (BudgetReachedError, IncompleteExtractError) as error:
                     stopped = stopped or error
                     continue
+                name = fetched.result.object
                 if fetched.batch is not None:
+                    sizes[name] += fetched.batch.path.stat().st_size
                     land(fetched.batch)
                     progress(fetched.result.object, "landed", rows=fetched.batch.rows)
                 shutil.rmtree(fetched.folder, ignore_errors=True)
                 if fetched.more is not None:
                     pending.append(pool.submit(_part, run, fetched.more))
                     continue
-                results[fetched.result.object] = fetched.result
+                results[name] = replace(fetched.result, bytes=sizes[name], calls=client.calls[name])
                 inventory[fetched.result.object] = fetched.inventory
         finally:
             # also on Ctrl-C: threads stop at their next request, and their jobs are deleted
@@ -372,6 +385,7 @@ class _work_folder:  # noqa: N801 - a context manager, named for how it reads
 
 def _fetch(run: _Run, spec: ObjectSpec) -> _Fetched:
     """Everything of one object up to the batch; runs in a thread of the pool."""
+    CALLING_FOR.set(spec.name)
     started = time.monotonic()
     folder = run.folder / spec.name
     folder.mkdir()
@@ -412,6 +426,7 @@ def _fetch(run: _Run, spec: ObjectSpec) -> _Fetched:
 def _part(run: _Run, load: _Load, folder: Path | None = None) -> _Fetched:
     """The next window of an object, ready to be landed; runs in a thread of the pool."""
     spec = load.spec
+    CALLING_FOR.set(spec.name)
     if folder is None:
         folder = run.folder / spec.name
         folder.mkdir()
@@ -433,16 +448,18 @@ def _part(run: _Run, load: _Load, folder: Path | None = None) -> _Fetched:
     )
     # an empty batch tells that an object whose earlier windows were landed is whole now
     ends = read.whole and "unfinished" in (state.watermark or {})
-    lands = bool(read.new) or state.batch_seq == 0 or grown or ends
+    lands = bool(read.new) or (not run.created and (state.batch_seq == 0 or grown or ends))
     load = replace(
         load, landed=load.landed or lands, rows=load.rows + (read.new if lands else 0),
         deleted=load.deleted + (read.deleted if lands else 0), received=load.received + read.received,
     )  # fmt: skip
-    mode = "incremental" if load.kind == "incremental" else "full"
+    mode = back_fill.MODE if run.created else "incremental" if load.kind == "incremental" else "full"
     batch = Batch(
         spec.name, state.batch_seq, run.org.id, read.path, read.new, read.deleted, mode, run.high, read.watermark,
         {**read.window.as_facts(), "part": load.part, "load": load.kind}, read.proof, load.missing,
     ) if lands else None  # fmt: skip
+    if batch and run.created:
+        batch = back_fill.as_back_fill(batch, load.fields, state)
     result = ObjectResult(
         spec.name, "landed" if load.landed else "unchanged", load.rows, load.deleted, load.received, mode,
         time.monotonic() - load.started, load.missing,
@@ -473,6 +490,8 @@ def _described(run: _Run, spec: ObjectSpec) -> tuple[ObjectDescription | None, s
 def _window(
     run: _Run, spec: ObjectSpec, description: ObjectDescription, fields: Sequence[str], state: LandedBefore
 ) -> soql.Window:
+    if run.created:
+        return back_fill.window(description, run.created, run.high)
     cursor = description.cursor if spec.described else None
     watermark = state.watermark or {}
     goes_on = (

@@ -12,7 +12,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from dagster_project.errors import BudgetReachedError, IncompleteExtractError, SalesforceError
+from dagster_project.errors import BudgetReachedError, IncompleteExtractError, SalesforceError, passing
 from dagster_project.salesforce.auth import is_loopback
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 120.0
@@ -116,10 +116,12 @@ def refused(response: requests.Response, doing: str) -> SalesforceError:
             f"access was refused ({code}).", where=where, todo="Grant this user the permissions that the README lists."
         )
     if status in (500, 502, 503, 504):
-        return SalesforceError(
-            f"the service is not available (HTTP {status}).",
-            where=where,
-            todo="See trust.salesforce.com, and run again later.",
+        return passing(
+            SalesforceError(
+                f"the service is not available (HTTP {status}).",
+                where=where,
+                todo="See trust.salesforce.com, and run again later.",
+            )
         )
     if 300 <= status < 400:
         return SalesforceError("the address points elsewhere.", where=where, todo="Set the org's own My Domain URL.")
@@ -155,9 +157,11 @@ def unreachable(error: Exception, host: str) -> SalesforceError:
     if isinstance(error, requests.exceptions.ProxyError):
         return SalesforceError("the proxy refused.", where=host, todo="Check HTTPS_PROXY.")
     if isinstance(error, requests.exceptions.ConnectTimeout) or "Connection refused" in text or "NewConnection" in text:
-        return SalesforceError(
-            "the host does not answer.", where=host, todo="Check the address, the network and any firewall."
+        return passing(
+            SalesforceError(
+                "the host does not answer.", where=host, todo="Check the address, the network and any firewall."
+            )
         )
     if isinstance(error, requests.exceptions.Timeout) or "timed out" in text:
-        return SalesforceError("the host stopped answering.", where=host, todo="Run again later.")
-    return SalesforceError("the connection broke off.", where=host, todo="Run again; what was landed stands.")
+        return passing(SalesforceError("the host stopped answering.", where=host, todo="Run again later."))
+    return passing(SalesforceError("the connection broke off.", where=host, todo="Run again; what was landed stands."))

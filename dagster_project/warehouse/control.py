@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _DDL = """
 CREATE SCHEMA IF NOT EXISTS control;
@@ -34,6 +37,13 @@ CREATE OR REPLACE TABLE control.buyer_stage (sales_process VARCHAR, stage_name V
 CREATE OR REPLACE TABLE control.landed_object (
     object VARCHAR, batch_seq BIGINT, mode VARCHAR, counted BIGINT, counted_after BIGINT, received BIGINT, read_at TIMESTAMP,
     is_first_load BOOLEAN, is_whole BOOLEAN
+);
+CREATE OR REPLACE TABLE control.extract_run (
+    run_seq BIGINT, run_id VARCHAR, object VARCHAR, read_at TIMESTAMP, state VARCHAR, mode VARCHAR, received BIGINT, landed BIGINT,
+    deleted BIGINT, bytes BIGINT, seconds DOUBLE, api_calls BIGINT, api_calls_left BIGINT
+);
+CREATE OR REPLACE TABLE control.override (
+    definition_id VARCHAR, definition_version INTEGER, who VARCHAR, why VARCHAR, until_on DATE, given_at TIMESTAMP
 );
 CREATE OR REPLACE TABLE control.service_level (
     sales_process VARCHAR, stage_name VARCHAR, service_level_days DOUBLE, n_closed BIGINT, frozen_at TIMESTAMP
@@ -86,6 +96,8 @@ def write_control(
     service_levels: Iterable[Sequence[Any]] = (),
     buyer_stages: Iterable[Sequence[Any]] = (),
     landed_objects: Iterable[Sequence[Any]] = (),
+    extract_runs: pa.Table | None = None,
+    overrides: Iterable[Mapping[str, Any]] = (),
 ) -> None:
     """Replace the control tables and see to it that the audit tables exist, in one transaction."""
     connection.execute("BEGIN")
@@ -99,6 +111,19 @@ def write_control(
         _insert(connection, "control.service_level", list(service_levels), 5)
         _insert(connection, "control.buyer_stage", list(buyer_stages), 3)
         _insert(connection, "control.landed_object", list(landed_objects), 9)
+        for one in overrides:
+            connection.execute(
+                "INSERT INTO control.override VALUES ($definition_id, $definition_version, $who, $why, $until_on, "
+                "($given_at)::TIMESTAMPTZ AT TIME ZONE 'UTC')",
+                dict(one),
+            )
+        if extract_runs is not None:  # grows with every run: in sets, by name
+            connection.register("extract_runs", extract_runs)
+            connection.execute(
+                "INSERT INTO control.extract_run BY NAME "
+                "SELECT * REPLACE (read_at AT TIME ZONE 'UTC' AS read_at) FROM extract_runs"
+            )
+            connection.unregister("extract_runs")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

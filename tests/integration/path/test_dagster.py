@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -17,7 +20,7 @@ def result(tmp_path_factory: pytest.TempPathFactory):
     """The job `full_path` run once, with the definitions it came from."""
     folder = tmp_path_factory.mktemp("dagster")
     with (
-        running_simulator(("--demo", "--seed", "3", "--opportunities", "400")) as org,
+        running_simulator(("--demo", "--seed", "3", "--opportunities", "400", "--control")) as org,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("LEANFUNNEL_HOME", str(folder / "home"))
@@ -35,11 +38,11 @@ def result(tmp_path_factory: pytest.TempPathFactory):
         (folder / "dagster").mkdir()
         with DagsterInstance.local_temp(str(folder / "dagster")) as instance:
             run = defs.resolve_job_def("full_path").execute_in_process(instance=instance)
-            yield run, defs, folder / "home", org
+            yield run, defs, folder / "home", org, instance
 
 
 def test_the_job_builds_everything_from_objects_to_the_published_mart(result) -> None:
-    run, _, home, _ = result
+    run, _, home, *_ = result
     assert run.success
     keys = {event.asset_key.to_user_string() for event in run.get_asset_materialization_events()}
     assert {
@@ -53,7 +56,7 @@ def test_the_job_builds_everything_from_objects_to_the_published_mart(result) ->
 
 
 def test_the_sources_of_dbt_are_the_landed_objects(result) -> None:
-    _, defs, _, _ = result
+    _, defs, *_ = result
     from dagster import AssetKey
 
     graph = defs.resolve_asset_graph()
@@ -64,7 +67,7 @@ def test_the_sources_of_dbt_are_the_landed_objects(result) -> None:
 
 
 def test_each_definition_is_an_asset_check_with_counts_and_samples(result) -> None:
-    run, _, _, org = result
+    run, _, _, org, _ = result
     checks = {
         evaluation.check_name: evaluation
         for evaluation in run.get_asset_check_evaluations()
@@ -81,7 +84,7 @@ def test_each_definition_is_an_asset_check_with_counts_and_samples(result) -> No
 
 
 def test_no_secret_is_part_of_the_run_or_its_events(result) -> None:
-    run, _, home, org = result
+    run, _, home, org, _ = result
     for secret in (org["client_secret"], EMAIL_KEY):
         assert secret not in "".join(map(str, run.all_events))
         assert secret not in str(run.dagster_run.run_config)
@@ -101,7 +104,7 @@ def test_no_secret_is_part_of_the_run_or_its_events(result) -> None:
 
 
 def test_a_daily_schedule_and_pools_of_one_are_shipped(result, tmp_path: Path) -> None:
-    _, defs, _, _ = result
+    _, defs, *_ = result
     from dagster import AssetKey
 
     from dagster_project.dev import write_instance
@@ -116,3 +119,172 @@ def test_a_daily_schedule_and_pools_of_one_are_shipped(result, tmp_path: Path) -
     text = (write_instance(tmp_path / "dagster") / "dagster.yaml").read_text()
     assert "default_limit: 1" in text
     assert "enabled: false" in text
+
+
+def test_each_object_tells_what_came_and_what_it_cost(result) -> None:
+    run, _, home, *_ = result
+    told = {
+        event.asset_key.path[1]: {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in run.get_asset_materialization_events()
+        if event.asset_key.path[0] == "salesforce"
+    }
+    opportunity = told["Opportunity"]
+    landed = duckdb.sql(f"SELECT count(*) FROM '{home}/landing/Opportunity/*.parquet'").fetchone()
+    assert opportunity["dagster/row_count"] == opportunity["rows"] == landed[0]
+    assert opportunity["bytes"] == sum(file.stat().st_size for file in (home / "landing/Opportunity").glob("*.parquet"))
+    assert opportunity["seconds"] > 0
+    # describe, the count, and at least one page
+    assert opportunity["api_calls"] >= 3
+    assert 0 < opportunity["api_calls_left"] < 100_000
+    with duckdb.connect(str(home / "published/current/leanfunnel.duckdb"), read_only=True) as mart:
+        shown = mart.execute("SELECT object, landed, bytes, api_calls, api_calls_left FROM mart.rpt_runs").fetchall()
+    facts = ("rows", "bytes", "api_calls", "api_calls_left")
+    assert {row[0]: row[1:] for row in shown} == {
+        name: tuple(one[fact] for fact in facts) for name, one in told.items() if one["state"] != "missing"
+    }
+
+
+def test_a_back_fill_lands_what_differs_in_its_months_and_nothing_else(result) -> None:
+    """Names are damaged in the landing behind the cursor's back, in two months; one month is read again, then both."""
+    from dagster import AssetKey
+
+    from dagster_project.landing import LandingLog
+
+    _, defs, home, _, instance = result
+    log = LandingLog(home / "landing")
+    before = log.state("Opportunity")
+    files = before.files
+    months = dict(
+        duckdb.sql(
+            "SELECT strftime(date_trunc('month', CreatedDate AT TIME ZONE 'UTC'), '%Y-%m-01'), count(*) "
+            f"FROM read_parquet({files}) GROUP BY ALL ORDER BY 2 DESC LIMIT 2"
+        ).fetchall()
+    )
+    first, second = sorted(months)
+    damaged = home / "damaged.parquet"
+    duckdb.sql(
+        f"COPY (SELECT * REPLACE (Name || ' damaged' AS Name, _batch_seq + 1 AS _batch_seq) FROM read_parquet({files}) WHERE "
+        f"strftime(CreatedDate AT TIME ZONE 'UTC', '%Y-%m-01') IN ('{first}', '{second}')) TO '{damaged}' (FORMAT parquet)"
+    )
+    facts = before.facts
+    log.commit(
+        SimpleNamespace(
+            object="Opportunity", base_seq=before.batch_seq, org_id=before.org_id, path=damaged, facts=lambda: dict(facts)
+        ),
+        run_id="damage",
+    )  # fmt: skip
+
+    def still_damaged() -> int:
+        return duckdb.sql(
+            f"SELECT count(*) FROM (SELECT Name FROM read_parquet({log.state('Opportunity').files}, union_by_name = true) "
+            "QUALIFY row_number() OVER (PARTITION BY Id ORDER BY _batch_seq DESC) = 1) WHERE Name LIKE '% damaged'"
+        ).fetchone()[0]
+
+    def read_again(start: str, end: str) -> dict[str, object]:
+        run = defs.resolve_job_def("back_fill").execute_in_process(
+            instance=instance,
+            asset_selection=[AssetKey(["back_fill", "Opportunity"])],
+            tags={"dagster/asset_partition_range_start": start, "dagster/asset_partition_range_end": end},
+        )
+        event = run.get_asset_materialization_events()[-1]
+        return {name: value.value for name, value in event.materialization.metadata.items()}
+
+    assert still_damaged() == months[first] + months[second]
+    told = read_again(first, first)
+    assert told["mode"] == "back-fill"
+    assert told["rows"] == months[first]
+    assert still_damaged() == months[second]
+    assert read_again(first, second)["rows"] == months[second]
+    assert still_damaged() == 0
+    again = read_again(first, second)
+    assert (again["state"], again["rows"]) == ("unchanged", 0)
+    after = log.state("Opportunity")
+    assert after.watermark == before.watermark
+    assert after.batch_seq == before.batch_seq + 3
+
+
+def test_what_passes_by_itself_is_tried_again_and_nothing_else(result) -> None:
+    from dagster import AssetKey, AssetSelection, RetryPolicy, materialize
+
+    from dagster_project.assets.landed import build_landed
+    from dagster_project.resources import LeanfunnelResource
+
+    _, _, home, org, instance = result
+
+    def control(*faults: dict[str, object]) -> None:
+        request = urllib.request.Request(
+            f"{org['url']}/simulator/faults", json.dumps(faults).encode(), {"Content-Type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=30).close()
+
+    def attempts() -> tuple[bool, int, str]:
+        run = materialize(
+            [build_landed(RetryPolicy(max_retries=2))],
+            selection=AssetSelection.assets(AssetKey(["salesforce", "OpportunityStage"])),
+            resources={"leanfunnel": LeanfunnelResource(home=str(home))},
+            instance=instance,
+            raise_on_error=False,
+        )
+        kinds = [event.event_type_value for event in run.all_events]
+        told = next((e.event_specific_data.error.message for e in run.all_events if e.is_step_failure), "")
+        return run.success, 1 + kinds.count("STEP_RESTARTED"), told
+
+    # a page that lacks a row, twice: the extraction's own second try fails, too
+    control({"kind": "drop_row", "on": "rest_query", "skip": 1, "count": 4})
+    assert attempts() == (True, 2, "")
+    control({"kind": "login_refused", "on": "token", "count": 1})
+    success, tries, told = attempts()
+    assert (success, tries) == (False, 1)
+    assert org["client_secret"] not in told
+
+
+def test_a_run_in_dagster_is_as_of_what_it_has_just_read(result) -> None:
+    """A publication stands already, with an earlier as_of."""
+    from dagster import AssetKey
+
+    _, defs, _, org, instance = result
+    later = {"now": "2026-07-02T06:00:00Z"}
+    request = urllib.request.Request(
+        f"{org['url']}/simulator/clock", json.dumps(later).encode(), {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=30).close()
+    keys = [key for key in defs.resolve_asset_graph().get_all_asset_keys() if key.path[0] == "control"]
+    run = defs.resolve_job_def("full_path").execute_in_process(
+        instance=instance, asset_selection=[AssetKey(["salesforce", "OpportunityStage"]), *keys]
+    )
+    as_of = {
+        event.materialization.metadata["as_of"].value
+        for event in run.get_asset_materialization_events()
+        if event.asset_key.path[0] == "control"
+    }
+    assert {text[:13] for text in as_of} == {"2026-07-02T06"}
+
+
+def test_an_object_that_was_not_read_for_a_day_is_told(result) -> None:
+    from dagster import AssetKey
+
+    _, defs, *_ = result
+    graph = defs.resolve_asset_graph()
+    for key in (["salesforce", "Opportunity"], ["published", "mart"]):
+        policy = graph.get(AssetKey(key)).freshness_policy
+        assert policy.warn_window.to_timedelta().total_seconds() == 26 * 3600
+        assert policy.fail_window.to_timedelta().total_seconds() == 30 * 3600
+    # a month of the past is read once, and does not grow old
+    assert graph.get(AssetKey(["back_fill", "Opportunity"])).freshness_policy is None
+
+
+def test_a_back_fill_gives_way_to_the_full_path(result, tmp_path: Path) -> None:
+    import yaml
+    from dagster import DagsterInstance
+
+    from dagster_project.dev import write_instance
+
+    _, defs, *_ = result
+    jobs = {job.name: job for job in defs.jobs}
+    assert int(jobs["full_path"].tags["dagster/priority"]) > int(jobs["back_fill"].tags["dagster/priority"])
+    folder = write_instance(tmp_path / "dagster")
+    with DagsterInstance.from_config(str(folder)) as instance:
+        queue = instance.get_concurrency_config().run_queue_config
+    limits = {limit["key"]: limit["limit"] for limit in queue.tag_concurrency_limits}
+    assert limits == dict.fromkeys({*jobs["back_fill"].tags} & {*limits}, 1) != {}
+    assert yaml.safe_load((folder / "dagster.yaml").read_text())["freshness"]["enabled"]

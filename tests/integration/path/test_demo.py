@@ -221,16 +221,40 @@ def test_a_stop_keeps_the_last_good_publication(demo) -> None:
     before, stage_map = demo.manifest(), demo.home / "stage_map.csv"
     text = stage_map.read_text()
     stage_map.write_text("".join(line for line in text.splitlines(True) if ",Qualification," not in line))
+    despite = ("publish", "--who", "Ada", "--why", "[the map] is late", "--until", "2099-01-01", "--despite")
     try:
         stopped = demo.command("run")
+        assert stopped.returncode == 7
+        assert "R02" in stopped.stderr
+        assert f"The publication as of {before['as_of']} stays." in stopped.stderr
+        assert demo.manifest() == before
+        shown = demo.command("show", "rpt_run", "--format", "json")
+        assert "stale: 0 hours older than the newest data, held back by" in shown.stderr
+        assert "breach R02" in shown.stderr
+        refused = demo.command(*despite, "R22")
+        assert refused.returncode == 2
+        assert "R22 stopped nothing in the last audit. R02 stops the line now." in refused.stderr
+        published = demo.command(*despite, "2")
+        assert published.returncode == 0, published.stderr
     finally:
         stage_map.write_text(text)
-    assert stopped.returncode == 7
-    assert "R02" in stopped.stderr
-    assert f"The publication as of {before['as_of']} stays." in stopped.stderr
-    assert demo.manifest() == before
+    (override,) = demo.manifest()["overrides"]
+    assert (override["definition_id"], override["who"], override["until_on"]) == ("R02", "Ada", "2099-01-01")
+    told = demo.command("show", "rpt_overrides", "--format", "json")
+    assert "published despite R02: Ada answers for it until 2099-01-01: [the map] is late" in told.stderr
+    assert "stale" not in told.stderr
+    row = json.loads(told.stdout)[0]
+    assert (row["who"], row["is_needed"], row["breached"] > 0) == ("Ada", True, True)
     demo.run()
-    assert demo.manifest()["tables"] == before["tables"]
+    # the rule holds again: the override stands in the record, and nothing is published despite it
+    assert demo.manifest()["overrides"] == []
+    assert demo.query("SELECT definition_id, is_needed FROM rpt_overrides") == [("R02", False)]
+    assert _but_overrides(demo.manifest()["tables"]) == _but_overrides(before["tables"])
+
+
+def _but_overrides(tables: dict[str, object]) -> dict[str, object]:
+    # a run's id stands for all of its inputs, the override that stands among them
+    return {name: table for name, table in tables.items() if not name.endswith(("_overrides", "_run"))}
 
 
 def test_a_change_in_the_org_reaches_mart_and_ledger_alone(demo) -> None:

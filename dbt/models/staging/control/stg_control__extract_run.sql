@@ -1,0 +1,15 @@
+select
+    run_seq,
+    run_id,
+    object,
+    read_at,
+    state,
+    mode,
+    received,
+    landed,
+    deleted,
+    bytes,
+    seconds,
+    api_calls,
+    api_calls_left
+from {{ source('control', 'extract_run') }}
