@@ -614,6 +614,7 @@ def prepare(request: Request, plan: Plan) -> None:
             contracts.frozen_service_levels(request.home.state, definitions, row.as_of),
             buyer,
             [_landed_object(name, state, org) for name, state in sorted(states.items())],
+            terms=contracts.terms_table(contracts.load_terms(request.definitions)),
         )
     _write_text(home.plan, json.dumps(asdict(plan), indent=2, default=lambda instant: instant.isoformat()))
 
