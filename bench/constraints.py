@@ -27,6 +27,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dagster_project.contracts import load_terms, terms_table
 from dagster_project.home import Home
 from dagster_project.salesforce.objects import catalogue
 from dagster_project.warehouse import control, landing_views, stage_map
@@ -35,6 +36,7 @@ from dagster_project.warehouse.dbt_build import DbtBuild
 from salesforce_simulator import lines
 
 ROOT = Path(__file__).resolve().parents[1]
+TERMS = terms_table(load_terms(ROOT / "expectations"))
 NOTHING = "undetermined"
 NAMES = (*lines.LOCATIONS, NOTHING)
 Case = tuple[str, str | None, int]
@@ -81,7 +83,14 @@ class Bench:
         with open_database(self.home.conformed) as connection:
             landing_views.create_landing_views(connection, catalogue(), files)
             stages = stage_map.propose(connection)
-            control.write_control(connection, run, [stage.row for stage in stages], [], [])
+            control.write_control(
+                connection,
+                run,
+                [stage.row for stage in stages],
+                [],
+                [],
+                terms=TERMS,
+            )
 
 
 def verdict(rows: list[dict[str, Any]]) -> str:

@@ -23,6 +23,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dagster_project.contracts import load_terms, terms_table
 from dagster_project.home import Home
 from dagster_project.salesforce.objects import catalogue
 from dagster_project.warehouse import control, landing_views, stage_map
@@ -32,6 +33,7 @@ from salesforce_simulator import demo
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[1]
+TERMS = terms_table(load_terms(ROOT / "expectations"))
 _OBJECTS = ("Opportunity", "OpportunityHistory", "OpportunityStage", "OpportunityStagePicklist", "RecordType")
 _KEYS = {"Id", "OpportunityId", "RecordTypeId"}
 
@@ -49,7 +51,14 @@ def measure(seeds: range, opportunities: int, folder: Path) -> dict[str, Any]:
             "coverage", instant, instant.date(), instant, "00D", "http://127.0.0.1", None, 20, 90, "UTC", 1, 0.2
         )
         stages = stage_map.propose(connection)
-        control.write_control(connection, run, [stage.row for stage in stages], [], [])
+        control.write_control(
+            connection,
+            run,
+            [stage.row for stage in stages],
+            [],
+            [],
+            terms=TERMS,
+        )
     build = DbtBuild(ROOT / "dbt", home)
     build.build("conform", only="rpt_stage_conversion")
     build.build("measure", only="rpt_stage_conversion")

@@ -502,6 +502,7 @@ def prepare(request: Request, plan: Plan) -> None:
             [_landed_object(name, state, org) for name, state in sorted(states.items())],
             RunLog(request.home.state).rows(plan.known_at),
             [one.facts() for one in overrides_of(request, plan).values()],
+            terms=contracts.terms_table(contracts.load_terms(request.definitions)),
         )
     write_text(home.plan, json.dumps(asdict(plan), indent=2, default=lambda instant: instant.isoformat()))
 

@@ -13,10 +13,17 @@ if TYPE_CHECKING:
     from dagster_project.contracts.auditing import audit
     from dagster_project.contracts.definition import Definition
     from dagster_project.contracts.gx_client import AuditProcess
-    from dagster_project.contracts.loading import DefinitionsError, fingerprint, load_definitions, write_observe_copy
+    from dagster_project.contracts.loading import (
+        DefinitionsError,
+        fingerprint,
+        load_definitions,
+        load_terms,
+        write_observe_copy,
+    )
     from dagster_project.contracts.report import AuditReport, DefinitionResult, Sample
     from dagster_project.contracts.service_levels import frozen_service_levels
     from dagster_project.contracts.tables import definitions_table, describe
+    from dagster_project.contracts.terms import terms_table
 
 _HOME = {
     "AuditProcess": "gx_client",
@@ -31,6 +38,8 @@ _HOME = {
     "fingerprint": "loading",
     "frozen_service_levels": "service_levels",
     "load_definitions": "loading",
+    "load_terms": "loading",
+    "terms_table": "terms",
     "write_observe_copy": "loading",
 }
 
@@ -47,6 +56,8 @@ __all__ = [
     "fingerprint",
     "frozen_service_levels",
     "load_definitions",
+    "load_terms",
+    "terms_table",
     "write_observe_copy",
 ]
 

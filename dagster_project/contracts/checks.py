@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
 
 from dagster_project.contracts.definition import Definition, EntityName, Expectation, When
-from dagster_project.contracts.entities import ENTITIES, MAPPED
+from dagster_project.contracts.entities import ENTITIES, MAPPED, TERMS
 from dagster_project.contracts.expectation_catalogue import OFFERED, SAID_ELSEWHERE
 from dagster_project.errors import nearest
 
@@ -78,6 +78,30 @@ def _column(name: Any, columns: dict[str, str], path: tuple[str | int, ...], ent
 
 
 def _when(when: When, columns: dict[str, str], path: tuple[str | int, ...], entity: str) -> Iterator[Finding]:
+    if when.term is None:
+        yield from condition_findings(when, columns, path, entity)
+        return
+    yield from beside_term(when, path)
+    of = [name for name, owner in TERMS.items() if owner == entity]
+    if when.term not in of:
+        hint = nearest(when.term, of).strip() or (f"Its terms: {', '.join(of)}." if of else "Name a column instead.")
+        yield Finding((*path, "term"), f"'{entity}' has no term '{when.term}'.", hint)
+
+
+def beside_term(when: When, path: tuple[str | int, ...]) -> Iterator[Finding]:
+    """A term stands alone in its condition: a column or a comparison beside it is a mistake."""
+    if when.column is not None or when.written():
+        todo = f"Write `{{term: {when.term}}}` alone, and the rest as a condition of its own."
+        yield Finding(path, "a term stands beside a column or a comparison.", todo)
+
+
+def condition_findings(
+    when: When, columns: dict[str, str], path: tuple[str | int, ...], entity: str
+) -> Iterator[Finding]:
+    """Every mistake of one condition on a column of `columns` (name -> type)."""
+    if when.column is None:
+        yield Finding(path, "a condition names no column.", "Write `column:` and a comparison, or `term:`.")
+        return
     yield from _column(when.column, columns, (*path, "column"), entity)
     found = when.comparisons()
     if len(found) != 1:

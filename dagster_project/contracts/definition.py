@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, Stri
 
 from dagster_project.contracts import conditions
 from dagster_project.contracts.conditions import Comparison
-from dagster_project.contracts.entities import ENTITIES, STEP_RANKS, Entity
+from dagster_project.contracts.entities import ENTITIES, Entity, term_column
 from dagster_project.contracts.expectation_catalogue import OFFERED
+from dagster_project.warehouse.stage_map import STEP_RANKS
 
 Missing = Literal["breach", "unknown", "not_applicable"]
 Kind = Literal["integrity", "stage_entry", "duty", "signal", "load"]
@@ -41,9 +42,10 @@ class _Strict(BaseModel):
 
 
 class When(_Strict):
-    """One condition: a column and exactly one comparison. Several in a list hold together (and)."""
+    """One condition: a column and exactly one comparison, or a term. Several in a list hold together (and)."""
 
-    column: StrictStr
+    column: StrictStr | None = None
+    term: StrictStr | None = None
     equals: Scalar | None = None
     not_equals: Scalar | None = None
     less_than: StrictInt | StrictFloat | None = None
@@ -56,12 +58,18 @@ class When(_Strict):
     is_not_null: Literal[True] | None = None
 
     def comparisons(self) -> list[Comparison]:
-        """The comparisons that were written; a valid condition has one."""
+        """The comparisons that were written; a valid condition has one. A term is read from the column that dbt renders."""
+        if self.term is not None:
+            return [Comparison(term_column(self.term), "==", True)]
+        return self.written()
+
+    def written(self) -> list[Comparison]:
+        """The comparisons with the column, apart from a term."""
         found = []
         for word, operator in conditions.WORDS.items():
             value = getattr(self, "in_" if word == "in" else word)
             if value is not None:
-                found.append(Comparison(self.column, operator, None if operator.startswith("IS_") else value))
+                found.append(Comparison(self.column or "", operator, None if operator.startswith("IS_") else value))
         return found
 
 
@@ -182,7 +190,7 @@ class Definition(_Strict):
             found.append(Comparison("sales_process", "IN", list(self.sales_processes)))
         if self.from_step is not None:
             found.append(Comparison("is_lost", "==", False))
-            found.append(Comparison("step_rank", ">=", STEP_RANKS[self.from_step]))
+            found.append(Comparison("step_rank", ">=", self.from_step_rank))
         for when in self.when:
             found += when.comparisons()
         return found

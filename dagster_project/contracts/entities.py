@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SCHEMA = "intermediate"
-STEP_RANKS = {"prospect": 1, "qualified": 2, "solution": 3, "proposal": 4, "commit": 5, "won": 6}
-"""The canonical steps that a deal can enter with evidence, in order. A lost deal has no rank."""
+TERMS = {"qualified": "opportunity", "meeting_held": "activity", "customer_response": "activity"}
+"""The terms that dbt renders, with the entity of which each is said; their meaning stands in terms.yml alone."""
 MAPPED = ("skip_reason", "return_reason", "loss_reason", "close_date_reviewed_on")
 """What an org keeps in a field of its own, if at all: `needs: [mapped.loss_reason]`."""
 
@@ -32,6 +32,11 @@ class Entity:
         return f"{SCHEMA}.{self.table}"
 
 
+def term_column(term: str) -> str:
+    """The column as which dbt renders a term."""
+    return f"is_{term}"
+
+
 def _columns(**by_type: str) -> dict[str, str]:
     return {name: type_ for type_, names in by_type.items() for name in names.split()}
 
@@ -46,7 +51,7 @@ ENTITIES = {
                 "last_history_stage_name stage_state flag_state account_id opportunity_type loss_reason",
                 number="stage_order step_rank amount amount_corporate contact_role_count days_open days_since_customer_response "
                 "close_date_pushes pushes_since_review days_in_stage service_level_days open_deals_alike",
-                boolean="is_open is_won is_lost is_stage_mapped is_owner_active",
+                boolean="is_open is_won is_lost is_stage_mapped is_owner_active is_qualified",
                 date="close_on as_of_on close_date_reviewed_on",
                 timestamp="as_of created_at last_modified_at first_history_at latest_timestamp_at last_customer_response_at "
                 "meeting_held_at",
@@ -67,7 +72,7 @@ ENTITIES = {
             "activity",
             _columns(
                 text="record_id row_key record_url activity_kind owner_id owner_name direction",
-                boolean="is_linked is_internal",
+                boolean="is_linked is_internal is_meeting_held is_customer_response",
                 timestamp="completed_at as_of",
             ),
         ),

@@ -16,9 +16,12 @@ from pydantic import ValidationError
 from dagster_project.contracts.checks import findings
 from dagster_project.contracts.definition import Definition, DefinitionFile, Expectation, MeasurableIf, Stop, When
 from dagster_project.contracts.entities import ENTITIES
+from dagster_project.contracts.terms import Term, term_mistakes
 from dagster_project.errors import SettingsError, nearest
 
 Path_ = tuple[str | int, ...]
+TERMS_FILE = "terms.yml"
+_SHIPPED = Path(__file__).resolve().parents[2] / "expectations"
 
 
 @dataclass(frozen=True, order=True)
@@ -48,8 +51,9 @@ class DefinitionsError(SettingsError):
 
 
 def load_definitions(directory: Path) -> list[Definition]:
-    """All definitions of the folder's `*.yml`, sorted by rule number. Raises DefinitionsError with every mistake found."""
-    files = sorted([*directory.glob("*.yml"), *directory.glob("*.yaml")])
+    """All definitions of the folder's `*.yml` but terms.yml, sorted by rule number. Raises DefinitionsError with every mistake."""
+    found = [*directory.glob("*.yml"), *directory.glob("*.yaml")]
+    files = sorted(file for file in found if file.name != TERMS_FILE)
     if not files:
         raise SettingsError(
             "no definition files (*.yml) here.",
@@ -57,6 +61,8 @@ def load_definitions(directory: Path) -> list[Definition]:
             todo="Run `leanfunnel init`, or copy those shipped.",
         )
     mistakes: list[Mistake] = []
+    if (directory / TERMS_FILE).exists():
+        _read_terms(directory / TERMS_FILE, mistakes)
     definitions: list[Definition] = []
     seen: dict[str, str] = {}
     for file in files:
@@ -72,6 +78,16 @@ def load_definitions(directory: Path) -> list[Definition]:
     if mistakes:
         raise DefinitionsError(mistakes)
     return sorted(definitions, key=lambda definition: (definition.rule_number, definition.id))
+
+
+def load_terms(directory: Path) -> list[Term]:
+    """The terms of the folder's terms.yml; of the file shipped, where the folder has none. Raises DefinitionsError."""
+    own = directory / TERMS_FILE
+    mistakes: list[Mistake] = []
+    terms = _read_terms(own if own.exists() else _SHIPPED / TERMS_FILE, mistakes)
+    if mistakes:
+        raise DefinitionsError(mistakes)
+    return terms
 
 
 def fingerprint(definitions: Sequence[Definition]) -> str:
@@ -111,36 +127,78 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
-def _read(file: Path, mistakes: list[Mistake]) -> list[tuple[Definition, int]]:
-    """The sound definitions of one file with their lines; mistakes are added to the list."""
+def _read_terms(file: Path, mistakes: list[Mistake]) -> list[Term]:
+    """The terms of a file, none where one is wrong; mistakes are added to the list."""
+    composed = _composed(file, mistakes)
+    if composed is None:
+        return []
+    data, lines = composed
+    before = len(mistakes)
+
+    def add(path: Path_, what: str, todo: str) -> None:
+        mistakes.append(Mistake(str(file), _line(lines, path), what, todo))
+
+    if not isinstance(data, dict) or data.keys() != {"terms"} or not isinstance(data["terms"], list):
+        add(
+            (), "the file holds no list of terms.", "Write `terms:` and under it a list, each beginning with `- name:`."
+        )
+        return []
+    terms = []
+    for index, raw in enumerate(data["terms"]):
+        try:
+            terms.append(Term.model_validate(raw))
+        except ValidationError as error:
+            for path, what, todo in _told(error, Term):
+                add(("terms", index, *path), what, todo)
+    if len(mistakes) == before:
+        for mistake in term_mistakes(terms):
+            path = ("terms", mistake.position, *mistake.finding.path) if mistake.position >= 0 else ("terms",)
+            add(path, mistake.finding.what, mistake.finding.todo)
+    return terms if len(mistakes) == before else []
+
+
+def _line(lines: dict[Path_, int], path: Path_) -> int:
+    """The line of the place, or of the nearest around it."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 1)
+
+
+def _composed(file: Path, mistakes: list[Mistake]) -> tuple[Any, dict[Path_, int]] | None:
+    """A YAML file as plain data and the line of each place; None where it cannot be read, with the mistake told."""
     try:
         text = file.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except UnicodeDecodeError:
         mistakes.append(Mistake(str(file), 1, "the file is not UTF-8 text.", "Save it as UTF-8."))
-        return []
+        return None
     except OSError as error:
         mistakes.append(
             Mistake(str(file), 1, f"the file cannot be read: {error.strerror}.", "Grant the right to read it.")
         )
-        return []
+        return None
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         # a quote that is never closed is found at the end of the file: its beginning is where to look
         mark = getattr(error, "context_mark" if "end of stream" in problem else "problem_mark", None)
         todo = "Check the indentation, quotes and colons of this line and the one above; use spaces, not tabs."
         mistakes.append(Mistake(str(file), mark.line + 1 if mark else 1, f"this is not YAML: {problem}.", todo))
-        return []
+        return None
     lines: dict[Path_, int] = {}
     before = len(mistakes)
     data = _plain(node, (), lines, mistakes, str(file)) if node is not None else None
-    if len(mistakes) > before:
+    return None if len(mistakes) > before else (data, lines)
+
+
+def _read(file: Path, mistakes: list[Mistake]) -> list[tuple[Definition, int]]:
+    """The sound definitions of one file with their lines; mistakes are added to the list."""
+    composed = _composed(file, mistakes)
+    if composed is None:
         return []
+    data, lines = composed
 
     def at(path: Path_) -> int:
-        while path and path not in lines:
-            path = path[:-1]
-        return lines.get(path, 1)
+        return _line(lines, path)
 
     def add(path: Path_, what: str, todo: str) -> None:
         mistakes.append(Mistake(str(file), at(path), what, todo))
@@ -228,6 +286,7 @@ def _scalar(node: yaml.Node, mistakes: list[Mistake], file: str) -> Any:
 _MODELS: dict[str, Any] = {
     "when": When,
     "among": When,
+    "any_of": When,
     "expectations": Expectation,
     "measurable_if": MeasurableIf,
     "stop": Stop,
@@ -240,12 +299,12 @@ _TYPES = {
 }  # fmt: skip
 
 
-def _told(error: ValidationError) -> list[tuple[Path_, str, str]]:
+def _told(error: ValidationError, model: Any = Definition) -> list[tuple[Path_, str, str]]:
     """Pydantic's errors in the reader's words, one for each place."""
     told: dict[Path_, tuple[str, str]] = {}
     for item in error.errors():
         path = _place(item["loc"])
-        told.setdefault(path, _sentence(path, item))
+        told.setdefault(path, _sentence(path, item, model))
     return [(path, what, todo) for path, (what, todo) in told.items()]
 
 
@@ -255,12 +314,12 @@ def _place(loc: tuple[int | str, ...]) -> Path_:
     return tuple(part for part in loc if isinstance(part, int) or not noise.match(part))
 
 
-def _sentence(path: Path_, item: Any) -> tuple[str, str]:
+def _sentence(path: Path_, item: Any, owner: Any = Definition) -> tuple[str, str]:
     key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
     kind, given, context = item["type"], item.get("input"), item.get("ctx") or {}
     if kind == "extra_forbidden":
         parents = [part for part in path[:-1] if isinstance(part, str)]
-        model = _MODELS.get(parents[-1], Definition) if parents else Definition
+        model = _MODELS.get(parents[-1], owner) if parents else owner
         known = [field.alias or name for name, field in model.model_fields.items() if name != "entity"]
         return f"unknown key '{key}'.", nearest(key, known).strip() or f"Known: {', '.join(known)}."
     if kind == "missing":

@@ -32,6 +32,10 @@ CREATE OR REPLACE TABLE control.definition (
     mode VARCHAR, from_step_rank INTEGER, evidence VARCHAR, threshold VARCHAR, owner VARCHAR, accountable VARCHAR,
     why VARCHAR, fix VARCHAR, agreed_by VARCHAR, agreed_on DATE, is_configured BOOLEAN
 );
+CREATE OR REPLACE TABLE control.term (
+    term VARCHAR, entity VARCHAR, version INTEGER, title VARCHAR, condition_sql VARCHAR, owner VARCHAR, agreed_by VARCHAR,
+    agreed_on DATE, why VARCHAR
+);
 CREATE OR REPLACE TABLE control.field_inventory (object VARCHAR, field VARCHAR, status VARCHAR);
 CREATE OR REPLACE TABLE control.buyer_stage (sales_process VARCHAR, stage_name VARCHAR, buyer_stage VARCHAR);
 CREATE OR REPLACE TABLE control.landed_object (
@@ -98,6 +102,8 @@ def write_control(
     landed_objects: Iterable[Sequence[Any]] = (),
     extract_runs: pa.Table | None = None,
     overrides: Iterable[Mapping[str, Any]] = (),
+    *,
+    terms: Iterable[Sequence[Any]],
 ) -> None:
     """Replace the control tables and see to it that the audit tables exist, in one transaction."""
     connection.execute("BEGIN")
@@ -110,6 +116,7 @@ def write_control(
         _insert(connection, "control.field_inventory", list(inventory), 3)
         _insert(connection, "control.service_level", list(service_levels), 5)
         _insert(connection, "control.buyer_stage", list(buyer_stages), 3)
+        _insert(connection, "control.term", list(terms), 9)
         _insert(connection, "control.landed_object", list(landed_objects), 9)
         for one in overrides:
             connection.execute(

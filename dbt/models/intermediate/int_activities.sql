@@ -2,20 +2,8 @@ with run as (
     select as_of from {{ ref('stg_control__run') }}
 ),
 
--- people of the customer's have the key prefixes 003 (Contact) and 00Q (Lead); an org without EventRelation has only WhoId
-event_relations_offered as (
-    select count(*) as n
-    from {{ ref('stg_control__field_inventory') }}
-    where object = 'EventRelation' and field is null and status = 'present'
-),
-
 outside_attendees as (
-    select distinct relations.event_id
-    from {{ ref('stg_salesforce__event_relation') }} as relations
-    where
-        not relations.is_deleted
-        and substr(relations.relation_id, 1, 3) in ('003', '00Q')
-        and coalesce(relations.response_status, '') <> 'Declined'
+    select distinct event_id from {{ ref('int_meeting_attendees') }}
 ),
 
 -- a mail is logged as a task too: counted once, as the mail
@@ -38,7 +26,9 @@ tasks as (
             when tasks.call_type = 'Internal' then 'internal'
             else 'unknown'
         end as direction,
-        false as is_customer_response,
+        coalesce(substr(tasks.who_id, 1, 3) in ('003', '00Q'), false) as is_with_customer,
+        true as has_ended,
+        false as is_bounced,
         tasks.owner_id
     from {{ ref('stg_salesforce__task') }} as tasks
     left join mail_tasks on tasks.task_id = mail_tasks.activity_id
@@ -52,14 +42,10 @@ events as (
         events.what_id as related_id,
         events.who_id as person_id,
         coalesce(events.ended_at, events.started_at, cast(events.activity_on as timestamp)) as occurred_at,
-        case
-            when offered.n > 0 then outside_attendees.event_id is not null
-            else coalesce(substr(events.who_id, 1, 3) in ('003', '00Q'), false)
-        end as is_with_customer,
+        outside_attendees.event_id is not null as is_with_customer,
         events.ended_at,
         events.owner_id
     from {{ ref('stg_salesforce__event') }} as events
-    cross join event_relations_offered as offered
     left join outside_attendees on events.event_id = outside_attendees.event_id
     where not events.is_deleted
 ),
@@ -72,7 +58,9 @@ mails as (
         cast(null as {{ dbt.type_string() }}) as person_id,
         coalesce(message_at, created_at) as occurred_at,
         case when is_incoming then 'inbound' when not is_incoming then 'outbound' else 'unknown' end as direction,
-        coalesce(is_incoming, false) and not coalesce(is_bounced, false) as is_customer_response,
+        true as is_with_customer,
+        true as has_ended,
+        coalesce(is_bounced, false) as is_bounced,
         created_by_id as owner_id
     from {{ ref('stg_salesforce__email_message') }}
     -- status 5: a draft, never sent
@@ -89,7 +77,9 @@ activities as (
         person_id,
         occurred_at,
         case when is_with_customer then 'outbound' else 'internal' end as direction,
-        is_with_customer and ended_at is not null as is_customer_response,
+        is_with_customer,
+        ended_at is not null as has_ended,
+        false as is_bounced,
         owner_id
     from events
     union all
@@ -104,7 +94,8 @@ select
     case when substr(activities.person_id, 1, 3) = '00Q' then activities.person_id end as lead_id,
     activities.occurred_at,
     activities.direction,
-    activities.is_customer_response,
+    {{ term('meeting_held') }} as is_meeting_held,
+    {{ term('customer_response') }} as is_customer_response,
     activities.owner_id
 from activities
 cross join run

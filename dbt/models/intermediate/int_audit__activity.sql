@@ -117,8 +117,11 @@ select
             then activities.completed_at
     end as completed_at,
     activities.direction,
+    coalesce(observed.is_meeting_held, false) as is_meeting_held,
+    coalesce(observed.is_customer_response, false) as is_customer_response,
     run.as_of
 from activities
 cross join run
+left join {{ ref('int_activities') }} as observed on activities.activity_id = observed.activity_id
 left join {{ ref('int_owners') }} as owners on activities.owner_id = owners.owner_id
 where activities.created_at <= run.as_of

@@ -80,9 +80,10 @@ contact_roles as (
 responses as (
     select
         opportunity_id,
-        max(responded_at) as last_customer_response_at,
-        min(case when response_kind = 'meeting_held' then responded_at end) as meeting_held_at
-    from {{ ref('int_customer_responses') }}
+        max(case when is_customer_response then occurred_at end) as last_customer_response_at,
+        min(case when is_meeting_held then occurred_at end) as meeting_held_at
+    from {{ ref('int_activities') }}
+    where opportunity_id is not null and (is_customer_response or is_meeting_held)
     group by opportunity_id
 )
 
@@ -102,6 +103,7 @@ select
     opportunities.is_won,
     opportunities.is_lost,
     opportunities.is_stage_mapped,
+    opportunities.is_qualified,
     opportunities.amount,
     opportunities.amount_corporate,
     opportunities.currency_code,

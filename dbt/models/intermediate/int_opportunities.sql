@@ -90,57 +90,64 @@ dated_rates as (
         coalesce(next_start_on, cast('9999-12-31' as date)) as next_start_on
     from {{ ref('stg_salesforce__dated_conversion_rate') }}
     where not is_deleted
+),
+
+observed as (
+    select
+        deals.opportunity_id,
+        deals.opportunity_name,
+        deals.record_url_base || '/' || deals.opportunity_id as record_url,
+        deals.account_id,
+        deals.owner_id,
+        owners.user_name as owner_name,
+        deals.sales_process,
+        deals.stage_name_at as stage_name,
+        stages.stage_order,
+        stages.step,
+        stages.step_rank,
+        stages.location,
+        stages.stage_name is not null as is_stage_mapped,
+        not stages.is_closed as is_open,
+        stages.is_won,
+        stages.is_closed and not stages.is_won as is_lost,
+        -- the record's flags of today say nothing of a stage it had before
+        case when not deals.is_from_history then deals.is_closed_flag end as is_closed_flag,
+        case when not deals.is_from_history then deals.is_won_flag end as is_won_flag,
+        deals.amount_at as amount,
+        deals.currency_code,
+        case
+            when deals.currency_code is null then deals.amount_at
+            when coalesce(deals.currency_code = deals.corporate_currency, currencies.is_corporate, false) then deals.amount_at
+            else cast(deals.amount_at / coalesce(dated_rates.conversion_rate, currencies.conversion_rate) as decimal(18, 2))
+        end as amount_corporate,
+        deals.close_on_at as close_on,
+        deals.lead_source,
+        deals.opportunity_type,
+        deals.created_at,
+        deals.last_modified_at,
+        deals.first_history_at,
+        deals.last_history_stage_name,
+        case
+            when not stages.is_closed then null
+            when deals.last_history_stage_name = deals.stage_name_at then deals.last_history_stage_at
+            when deals.last_stage_change_at <= deals.as_of then deals.last_stage_change_at
+        end as closed_at,
+        deals.is_deleted_at as is_deleted,
+        deals.is_from_history,
+        deals._extracted_at as extracted_at
+    from deals
+    left join {{ ref('stg_salesforce__user') }} as owners on deals.owner_id = owners.user_id
+    left join {{ ref('stg_control__stage_map') }} as stages
+        on deals.sales_process = stages.sales_process and deals.stage_name_at = stages.stage_name
+    left join currencies on deals.currency_code = currencies.currency_code
+    left join dated_rates
+        on
+            deals.currency_code = dated_rates.currency_code
+            and deals.close_on_at >= dated_rates.start_on
+            and deals.close_on_at < dated_rates.next_start_on
 )
 
 select
-    deals.opportunity_id,
-    deals.opportunity_name,
-    deals.record_url_base || '/' || deals.opportunity_id as record_url,
-    deals.account_id,
-    deals.owner_id,
-    owners.user_name as owner_name,
-    deals.sales_process,
-    deals.stage_name_at as stage_name,
-    stages.stage_order,
-    stages.step,
-    stages.step_rank,
-    stages.location,
-    stages.stage_name is not null as is_stage_mapped,
-    not stages.is_closed as is_open,
-    stages.is_won,
-    stages.is_closed and not stages.is_won as is_lost,
-    -- the record's flags of today say nothing of a stage it had before
-    case when not deals.is_from_history then deals.is_closed_flag end as is_closed_flag,
-    case when not deals.is_from_history then deals.is_won_flag end as is_won_flag,
-    deals.amount_at as amount,
-    deals.currency_code,
-    case
-        when deals.currency_code is null then deals.amount_at
-        when coalesce(deals.currency_code = deals.corporate_currency, currencies.is_corporate, false) then deals.amount_at
-        else cast(deals.amount_at / coalesce(dated_rates.conversion_rate, currencies.conversion_rate) as decimal(18, 2))
-    end as amount_corporate,
-    deals.close_on_at as close_on,
-    deals.lead_source,
-    deals.opportunity_type,
-    deals.created_at,
-    deals.last_modified_at,
-    deals.first_history_at,
-    deals.last_history_stage_name,
-    case
-        when not stages.is_closed then null
-        when deals.last_history_stage_name = deals.stage_name_at then deals.last_history_stage_at
-        when deals.last_stage_change_at <= deals.as_of then deals.last_stage_change_at
-    end as closed_at,
-    deals.is_deleted_at as is_deleted,
-    deals.is_from_history,
-    deals._extracted_at as extracted_at
-from deals
-left join {{ ref('stg_salesforce__user') }} as owners on deals.owner_id = owners.user_id
-left join {{ ref('stg_control__stage_map') }} as stages
-    on deals.sales_process = stages.sales_process and deals.stage_name_at = stages.stage_name
-left join currencies on deals.currency_code = currencies.currency_code
-left join dated_rates
-    on
-        deals.currency_code = dated_rates.currency_code
-        and deals.close_on_at >= dated_rates.start_on
-        and deals.close_on_at < dated_rates.next_start_on
+    observed.*,
+    {{ term('qualified') }} as is_qualified
+from observed

@@ -68,37 +68,15 @@ responses as (
     group by entries.visit_key
 ),
 
--- as in int_activities: an org without EventRelation has only WhoId
-event_relations_offered as (
-    select count(*) as n
-    from {{ ref('stg_control__field_inventory') }}
-    where object = 'EventRelation' and field is null and status = 'present'
-),
-
-attendees as (
-    select
-        event_id,
-        relation_id as person_id
-    from {{ ref('stg_salesforce__event_relation') }}
-    where not is_deleted and substr(relation_id, 1, 3) in ('003', '00Q') and coalesce(response_status, '') <> 'Declined'
-    union
-    select
-        events.event_id,
-        events.who_id as person_id
-    from {{ ref('stg_salesforce__event') }} as events
-    cross join event_relations_offered as offered
-    where offered.n = 0 and substr(events.who_id, 1, 3) in ('003', '00Q')
-),
-
 people as (
     select
         entries.visit_key,
         count(distinct coalesce(merged_away.master_id, attendees.person_id)) as n
     from entries
-    inner join {{ ref('int_customer_responses') }} as responses on entries.opportunity_id = responses.opportunity_id
-    inner join attendees on responses.response_id = attendees.event_id
+    inner join {{ ref('int_activities') }} as meetings on entries.opportunity_id = meetings.opportunity_id
+    inner join {{ ref('int_meeting_attendees') }} as attendees on meetings.activity_id = attendees.event_id
     left join {{ ref('int_merged_records') }} as merged_away on attendees.person_id = merged_away.loser_id
-    where responses.response_kind = 'meeting_held' and responses.responded_at <= entries.entered_at
+    where meetings.is_meeting_held and meetings.occurred_at <= entries.entered_at
     group by entries.visit_key
 ),
 

@@ -49,9 +49,9 @@ meeting_held as (
     select
         opportunity_id,
         'meeting_held' as evidence,
-        min(responded_at) as first_evidenced_at
-    from {{ ref('int_customer_responses') }}
-    where response_kind = 'meeting_held'
+        min(occurred_at) as first_evidenced_at
+    from {{ ref('int_activities') }}
+    where is_meeting_held and opportunity_id is not null
     group by opportunity_id
 ),
 

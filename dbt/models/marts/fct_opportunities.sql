@@ -69,6 +69,7 @@ select
     deals.step_rank,
     deals.location,
     deals.is_stage_mapped,
+    deals.is_qualified,
     deals.is_open,
     deals.is_won,
     deals.is_lost,

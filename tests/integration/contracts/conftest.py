@@ -37,7 +37,7 @@ def opportunity(key: str, **changed: Any) -> dict[str, Any]:
     return {
         "record_id": key, "row_key": key, "record_name": f"Deal {key}", "record_url": f"https://org.example/{key}",
         "owner_id": "005", "owner_name": "Ann", "sales_process": "New_Business", "stage_name": "Proposal", "step": "proposal",
-        "stage_order": 4, "step_rank": 4, "is_open": True, "is_won": False, "is_lost": False, "is_stage_mapped": True,
+        "stage_order": 4, "step_rank": 4, "is_open": True, "is_won": False, "is_lost": False, "is_stage_mapped": True, "is_qualified": True,
         "amount": 1000, "amount_corporate": 1000, "currency_code": "USD", "close_on": AS_OF.date() + 30 * days, "as_of": AS_OF,
         "as_of_on": AS_OF.date(), "created_at": AS_OF - 60 * days, "last_modified_at": AS_OF - days,
         "first_history_at": AS_OF - 60 * days, "latest_timestamp_at": AS_OF - days, "last_history_stage_name": "Proposal",
@@ -89,7 +89,7 @@ def build(
     run = RunRow("run", as_of, as_of.date(), as_of, "00D", "https://org.example", "USD", 20, 90, "UTC", 1, 0.20)
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE SCHEMA IF NOT EXISTS intermediate")
-        write_control(connection, run, [], [], inventory)
+        write_control(connection, run, [], [], inventory, terms=())
         connection.execute(
             "CREATE OR REPLACE TABLE intermediate.int_stage_service_levels (sales_process VARCHAR, stage_name VARCHAR, "
             "service_level_days DOUBLE, n_closed BIGINT, frozen_at TIMESTAMP)"

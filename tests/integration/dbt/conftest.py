@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from dagster_project.contracts import load_terms, terms_table
 from dagster_project.home import Home
 from dagster_project.salesforce.objects import catalogue
 from dagster_project.warehouse.control import RunRow, write_control
@@ -54,6 +55,7 @@ class ConformBench:
         self.home = Home(root)
         self.dbt = DbtBuild(self.project, self.home)
         self._catalogue = catalogue()
+        self.terms = terms_table(load_terms(ROOT / "expectations"))
 
     def reset(self) -> None:
         """An empty warehouse: landing tables without rows, audit tables, no control rows."""
@@ -116,7 +118,9 @@ class ConformBench:
             conversion_days=90, reporting_timezone="UTC", fiscal_year_start_month=1, measurable_share=0.2,
         )  # fmt: skip
         with self.connect() as connection:
-            write_control(connection, run, stage_map or process_map("default"), definitions, inventory)
+            write_control(
+                connection, run, stage_map or process_map("default"), definitions, inventory, terms=self.terms
+            )
 
     def build(self, *, full_refresh: bool = False) -> int:
         """Models and data tests of the tag `conform`; raises WarehouseError where one fails."""

@@ -130,6 +130,10 @@ MISTAKES = {
 }  # fmt: skip
 
 
+def test_at_least_forty_kinds_of_mistakes_are_tried() -> None:
+    assert len(MISTAKES) >= 40
+
+
 def write(folder: Path, text: str, name: str = "mine.yml") -> Path:
     (folder / name).write_text(text, encoding="utf-8")
     return folder
