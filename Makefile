@@ -8,7 +8,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint unit integration coverage constraints faults clients bench-extract bench-simulator lock clean
+.PHONY: help install demo dev test lint unit integration coverage constraints faults clients bench-contracts bench-extract bench-simulator lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ clients: $(VENV)/.dev ## clients that others wrote against the simulator: every 
 
 bench-extract: $(VENV)/.dev ## extraction of 1,000,000 opportunities beside its peers and the limit
 	$(BIN)/python -m bench.extract
+
+bench-contracts: $(VENV)/.dev ## the operational definitions on 1,000,000 opportunities beside the same rules in plain SQL
+	$(BIN)/python -m bench.contracts
 
 bench-simulator: $(VENV)/.dev ## an org of 1,000,000 opportunities, generated and served, beside a static file server
 	$(BIN)/python -m bench.simulator --opportunities 1000000

@@ -31,7 +31,7 @@ from dagster_project import pipeline
 
 ROUNDS = 3
 _ENTITIES = (
-    "activity", "currency", "landed_object", "loss_reasons", "opportunity", "opportunity_load", "stage", "stage_visit",
+    "activity", "currency", "landed_object", "lead", "loss_reasons", "opportunity", "opportunity_load", "stage", "stage_visit",
 )  # fmt: skip
 _LATE = "coalesce(hours_behind > 36, false) OR coalesce(rows_off_count > 0, false) OR coalesce(share_gone > 0.2, false)"
 _CORE = "('Opportunity', 'OpportunityHistory', 'OpportunityStage')"
@@ -53,6 +53,8 @@ RULES = {
     "R14": ("opportunity", "is_open AND pushes_since_review > 2"),
     "R15": ("opportunity", "is_open AND days_in_stage > service_level_days"),
     "R16": ("opportunity", "is_open AND NOT is_owner_active"),
+    "R17": ("lead", "is_open AND (NOT has_owner OR hours_to_first_touch > 24)"),
+    "R18": ("lead", "is_converted AND NOT (has_account AND has_contact AND coalesce(has_opportunity, true))"),
     "R19": ("opportunity", "is_open AND open_deals_alike > 1"),
     "R20": ("activity", "NOT is_internal AND (NOT is_linked OR completed_at > as_of OR direction IS NULL)"),
     "R21": ("currency", "deals_without_rate > 0"),
@@ -60,6 +62,7 @@ RULES = {
     "R23": ("stage", "is_active AND NOT is_closed AND buyer_stage IS NULL"),
     "R24": ("loss_reasons", "share_of_other >= 0.1"),
     "R25": ("landed_object", f"object NOT IN {_CORE} AND ({_LATE})"),
+    "R26": ("lead", "is_open AND open_leads_alike > 1"),
 }  # fmt: skip
 
 

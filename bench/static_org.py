@@ -113,6 +113,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._json({"id": "750000000000001AAA", "object": re.findall(r"FROM (\w+)", body.decode())[0]})
         elif path.endswith("/results"):
             self._page(int(parse_qs(url.query).get("locator", ["0"])[0]))
+        elif path.endswith("/resultPages"):
+            self._links(url.path.removesuffix("resultPages"), int(parse_qs(url.query).get("locator", ["0"])[0]))
         elif self.command == "DELETE":
             self._json(None, 204)
         else:
@@ -129,6 +131,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _links(self, base: str, first: int) -> None:
+        """Five addresses of pages, as the service gives them."""
+        last = -(-self.facts["rows"] // PAGE)
+        urls = [{"resultUrl": f"{base}results?locator={n}"} for n in range(first, min(first + 5, last))]
+        done = first + 5 >= last
+        more = {} if done else {"nextRecordsUrl": f"{base}resultPages?locator={first + 5}"}
+        self._json({"resultPages": urls, "done": done, **more})
 
     def _page(self, number: int) -> None:
         last = (number + 1) * PAGE >= self.facts["rows"]

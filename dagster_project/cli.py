@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dagster_project import commands_definitions, commands_work
+from dagster_project import commands_definitions, commands_erasure, commands_work, commands_writeback
 from dagster_project.errors import LeanfunnelError
 from dagster_project.options import HOME, Instant, publication_of, settings_of
 
 if TYPE_CHECKING:
     from dagster_project.pipeline import Progress, RunReport
+    from dagster_project.salesforce.survey import Survey
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -103,11 +104,15 @@ def run(
 
 @leanfunnel.command()
 @HOME
-def doctor(home: Path | None) -> None:
+@click.option("--plan", is_flag=True, help="Estimate the first load instead: rows, API requests, time, size by object.")
+def doctor(home: Path | None, plan: bool) -> None:
     """Check the login, what can be read, history, customer responses, the API budget and the landing."""
     from dagster_project import doctor as checks
 
     settings = settings_of(home)
+    if plan:
+        _tell_plan(checks.first_load(settings.request()))
+        return
     failed = 0
     for check in checks.examine(settings.request()):
         mark = {"ok": "ok  ", "warn": "look", "fail": "FAIL"}[check.state]
@@ -129,7 +134,10 @@ def show(home: Path | None, view: str | None, output: str, limit: int | None) ->
     report.print_view(publication_of(home), view, output=output, limit=limit)
 
 
-for _command in (commands_work.breaches, commands_work.decide, commands_work.sample, commands_definitions.definitions):
+for _command in (
+    commands_work.breaches, commands_work.decide, commands_work.sample, commands_definitions.definitions, commands_erasure.forget,
+    commands_erasure.retain, commands_writeback.writeback,
+):  # fmt: skip
     leanfunnel.add_command(_command)
 
 
@@ -170,6 +178,19 @@ def _fail(message: str, code: int) -> None:
 
 def _tell_run(outcome: RunReport) -> None:
     for line in outcome.lines():
+        click.echo(line)
+
+
+def _tell_plan(survey: Survey) -> None:
+    from dagster_project import report
+
+    names = ["object", "rows", "by", "windows", "requests", "jobs", "MB", "seconds"]
+    rows = [
+        (one.object, one.rows, one.via, one.windows, one.calls, one.jobs, round(one.bytes / 1e6, 1), round(one.seconds))
+        for one in survey.objects
+    ]
+    report.write_rows(names, rows, "table")
+    for line in survey.lines():
         click.echo(line)
 
 

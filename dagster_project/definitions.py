@@ -15,6 +15,7 @@ from dagster_project.assets.landed import build_landed
 from dagster_project.assets.prepared import build_prepared
 from dagster_project.assets.published import build_published
 from dagster_project.assets.transformed import build_transformed
+from dagster_project.assets.written_back import build_written_back
 from dagster_project.jobs import daily_schedule, full_path
 from dagster_project.resources import LeanfunnelResource, agreed_definitions, dbt_resource, prepared_manifest
 
@@ -33,6 +34,7 @@ def build_defs(loaded: settings.Settings | None = None, **overrides: Any) -> Def
             build_contracts(agreed_definitions(loaded), _keys(conformed, prefix="int_audit__")),
             measured,
             build_published(_keys(measured)),
+            *([] if loaded.options.write_back == "off" else [build_written_back()]),
         ],
         jobs=[full_path],
         schedules=[daily_schedule(loaded.options.reporting_timezone or "UTC")],

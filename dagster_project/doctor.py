@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dagster_project.errors import LeanfunnelError, SalesforceError
+from dagster_project.errors import LeanfunnelError, SalesforceError, SettingsError
 
 if TYPE_CHECKING:
     from dagster_project.pipeline import Request
     from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.description import ObjectDescription
+    from dagster_project.salesforce.survey import Survey
 
 _LEAST_SPACE_MB = 500
 
@@ -55,6 +56,17 @@ def examine(request: Request) -> Iterator[Check]:
         yield from _objects(client)
         yield from _evidence(client)
         yield from _budget(client)
+
+
+def first_load(request: Request) -> Survey:
+    """What the first load would take, by counts at the org. Raises SettingsError, SalesforceError."""
+    from dagster_project.salesforce.client import SalesforceClient
+    from dagster_project.salesforce.survey import survey
+
+    if request.credentials is None:
+        raise SettingsError("no Salesforce login is set.", todo="See .env.example.")
+    with SalesforceClient(request.credentials(), api_version=request.api_version) as client:
+        return survey(client, extra_fields=request.extra_fields, addresses=request.addresses, bounds=request.bounds)
 
 
 def _home(root: Path) -> Iterator[Check]:

@@ -5,7 +5,7 @@ An error here says what went wrong, where, and what to do. Anything else that re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -43,6 +43,20 @@ class SalesforceError(LeanfunnelError):
 
 class IncompleteExtractError(SalesforceError):
     """What arrived is not what the server said it would send. Nothing of it is landed."""
+
+
+class BudgetReachedError(SalesforceError):
+    """The API requests or Bulk jobs that a run may use are used up. What was landed before stays; nothing is half landed."""
+
+
+class PartialExtractError(SalesforceError):
+    """A run ended with some objects landed and others not. `unread`: those that were not read, or not to their end;
+    `report`: what is known of the others. What was landed stays."""
+
+    def __init__(self, cause: SalesforceError, unread: Sequence[str], report: object) -> None:
+        told = f"{cause.what} The run is incomplete: not read, or not to the end: {', '.join(unread)}."
+        super().__init__(told, where=cause.where, todo=cause.todo)
+        self.unread, self.report = tuple(unread), report
 
 
 class LandingError(LeanfunnelError):

@@ -37,10 +37,13 @@ class LeanfunnelResource(ConfigurableResource):
 
     home: str | None = Field(None, description="folder of the org's files; default LEANFUNNEL_HOME or ./data")
 
+    def current_settings(self) -> settings.Settings:
+        """The settings as they are now."""
+        return settings.load(Path(self.home) if self.home else None)
+
     def request(self, as_of: datetime | None = None, known_at: datetime | None = None) -> Request:
         """A request from the settings as they are now."""
-        loaded = settings.load(Path(self.home) if self.home else None)
-        return loaded.request(as_of=as_of, known_at=known_at)
+        return self.current_settings().request(as_of=as_of, known_at=known_at)
 
 
 def dbt_resource(loaded: settings.Settings) -> DbtCliResource:

@@ -11,18 +11,19 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from dagster_project.errors import SettingsError, nearest
 from dagster_project.home import Home
 from dagster_project.pipeline import Request
 from dagster_project.salesforce import auth
+from dagster_project.salesforce.budget import ROWS_A_WINDOW, Bounds
 from dagster_project.salesforce.guards import Addresses
-from dagster_project.salesforce.objects import MAPPED_FIELDS
+from dagster_project.salesforce.objects import MAPPED_FIELDS, OBJECTS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 """The checkout: `dbt/` and the shipped `expectations/` lie beside the package."""
@@ -37,6 +38,7 @@ _PLACES = {
 }
 _Model = TypeVar("_Model", bound=BaseModel)
 _SHORTEST_KEY = 16
+_NO_PATH = "*?[]%\\"
 _SECRETS = ("client_secret", "password", "security_token", "private_key", "access_token")
 
 
@@ -64,11 +66,43 @@ class RunOptions(BaseModel):
     email_addresses: Literal["hashed", "plain", "none"] = Field(
         "hashed", description="how addresses land; hashed needs LEANFUNNEL_EMAIL_KEY, and leaves them out without it"
     )
+    write_back: Literal["off", "object", "tasks"] = Field(
+        "off",
+        description="whether `leanfunnel writeback` may write the worklist to the org: as items of its own object, or as tasks",
+    )
     reconcile_days: int = Field(7, ge=1, le=365, description="every so many days all Ids are compared with the org's")
     refresh_formulas_days: int = Field(
         7, ge=1, le=365, description="every so many days calculated fields are read anew"
     )
     keep_publications: int = Field(3, ge=1, le=100, description="how many publications are kept")
+    api_calls_per_run: int | None = Field(
+        None, ge=100, description="API requests that one run may send; it stops there and the next goes on"
+    )
+    api_share_of_day: float = Field(
+        0.8, gt=0, le=1, description="a run stops once the org, by whomever, has used this share of its API requests"
+    )
+    rows_per_window: int = Field(
+        ROWS_A_WINDOW, ge=1000, description="objects with more rows are read in windows, each landed by itself"
+    )
+
+    retention_days: dict[str, Annotated[int, Field(ge=1, le=36_500)]] = Field(
+        default_factory=dict,
+        description="for how many days an object's rows are kept after the org last touched them: {EmailMessage: 730}",
+    )
+
+    @model_validator(mode="after")
+    def _known_objects(self) -> RunOptions:
+        known = [*OBJECTS, *self.extra_objects]
+        for name in self.retention_days:
+            if name not in known:
+                raise ValueError(f"retention_days: no object '{name}' is landed.{nearest(name, known)}")
+        return self
+
+    @field_validator("write_back", mode="before")
+    @classmethod
+    def _yaml_off(cls, value: object) -> object:
+        # YAML reads a bare `off` as false
+        return "off" if value is False else value
 
     @field_validator("extra_objects")
     @classmethod
@@ -139,6 +173,12 @@ class Settings(BaseModel):
         return Addresses(self.options.email_addresses, self.email_key)
 
     @property
+    def bounds(self) -> Bounds:
+        """What a run may ask of the org."""
+        options = self.options
+        return Bounds(options.api_calls_per_run, options.api_share_of_day, options.rows_per_window)
+
+    @property
     def wanted_fields(self) -> dict[str, tuple[str, ...]]:
         """Fields beyond the catalogue by object, those of custom objects too."""
         options = self.options
@@ -185,7 +225,9 @@ class Settings(BaseModel):
             reconcile_days=options.reconcile_days,
             refresh_formulas_days=options.refresh_formulas_days,
             reconcile=reconcile,
+            bounds=self.bounds,
             keep_publications=options.keep_publications,
+            retention_days=options.retention_days,
             api_version=self.login.api_version,
         )
 
@@ -205,13 +247,33 @@ def load(
     values = {**_read_dotenv(dotenv), **(os.environ if environment is None else environment)}
     _refuse_unknown(values)
     place = home or Path(values.get("LEANFUNNEL_HOME") or "data")
-    resolved = Home(place.expanduser().resolve())
+    resolved = Home(_sound_place(place.expanduser().resolve()))
     return Settings(
         home=resolved,
         login=_login(values),
         options=read_options(resolved.settings_file),
         email_key=_email_key(values),
     )
+
+
+def _sound_place(place: Path) -> Path:
+    """The path, where every library below takes it as it is written. Raises SettingsError."""
+    bad = sorted({char for char in str(place) if char in _NO_PATH or not char.isprintable()})
+    if bad:
+        raise SettingsError(
+            f"the path of the home holds {' '.join(map(repr, bad))}, which file libraries read as something else.",
+            where=str(place),
+            todo="Choose another folder by --home or LEANFUNNEL_HOME.",
+        )
+    try:
+        place.exists()
+    except OSError as error:
+        raise SettingsError(
+            f"the home cannot be there: {error.strerror}.",
+            where=f"{str(place)[:80]}…",
+            todo="Choose another folder by --home or LEANFUNNEL_HOME.",
+        ) from error
+    return place
 
 
 def read_options(path: Path) -> RunOptions:

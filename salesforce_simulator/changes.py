@@ -62,6 +62,7 @@ class Changes:
         self._derive(kind, row, {}, given)
         row = {k: v for k, v in row.items() if kind.field(k)}
         with self.org.lock:
+            self._check_record(kind, given, row)
             row["Id"] = self.org.next_id(kind)
             self.org.upsert(kind.name, [row])
             if kind.name == "Opportunity":
@@ -74,6 +75,7 @@ class Changes:
         given = self._settable(kind, values, "updateable")
         with self.org.lock:
             before = self.living(kind, record_id)
+            self._check_record(kind, given, {**before, **given})
             now = self.org.naive_now()
             row = {**given, "Id": before["Id"]}
             row |= {"LastModifiedDate": now, "SystemModstamp": now, "LastModifiedById": self.user_id}
@@ -196,6 +198,38 @@ class Changes:
             _check_value(field, value)
             given[field.name] = value
         return given
+
+    def _check_record(self, kind: ObjectType, given: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+        """What only the whole record, or another one, can refuse."""
+        for name, value in given.items():
+            field = kind.field(name)
+            assert field is not None
+            if value is None or value == row.get("Id"):
+                continue
+            for target in field.reference_to:
+                other = self.org.find(target)
+                found = self.org.read(other, str(value)) if other else None
+                if found and found.get("IsDeleted"):
+                    raise ApiError(400, "ENTITY_IS_DELETED", "entity is deleted", [name])
+                if found and name == "OwnerId" and target == "User" and found.get("IsActive") is False:
+                    message = f"operation performed with inactive user [{found['Id']}] as owner of {kind.name}"
+                    raise ApiError(400, "INACTIVE_OWNER_OR_USER", message, [name])
+            if field.external_id:
+                self._check_unique(kind, field, str(value), row.get("Id"))
+        for refusal in self.org.refusals:
+            applies = refusal.object.lower() == kind.name.lower() and str(row.get(refusal.field)) == refusal.value
+            if applies and refusal.times != 0:
+                refusal.times = None if refusal.times is None else refusal.times - 1
+                raise ApiError(400, refusal.code, refusal.message, [])
+
+    def _check_unique(self, kind: ObjectType, field: Field, value: str, own_id: Any) -> None:
+        living = 'AND NOT "IsDeleted"' if kind.field("IsDeleted") else ""
+        with self.org.cursor() as cursor:
+            sql = f'SELECT "Id" FROM {quoted(kind.name)} WHERE {quoted(field.name)} = ? AND "Id" IS DISTINCT FROM ? {living}'
+            found = cursor.execute(sql, [value, own_id]).fetchone()
+        if found:
+            message = f"duplicate value found: {field.name} duplicates value on record with id: {found[0]}"
+            raise ApiError(400, "DUPLICATE_VALUE", message, [])
 
     def _derive(
         self, kind: ObjectType, row: dict[str, Any], before: Mapping[str, Any], given: Mapping[str, Any]

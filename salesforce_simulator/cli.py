@@ -21,6 +21,7 @@ from salesforce_simulator.large import write_org
 from salesforce_simulator.org import Org
 from salesforce_simulator.server import serve
 from salesforce_simulator.service import API_VERSION, Options
+from salesforce_simulator.source import deploy
 
 _DEMO_NOW = datetime(2026, 7, 1, tzinfo=UTC)
 _EXAMPLES = """examples:
@@ -114,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
         help='JSON list of what goes wrong: [{"kind": …, "on": request kind, "count": 1, "skip": 0}] or, at random, '
         '[{"kind": …, "chance": 0.1, "seed": 7}]; kinds: ' + ", ".join(fault_kinds.names()),
     )
+    command.add_argument(
+        "--source", type=Path, metavar="DIR", help="deploy the objects and fields of this Salesforce project"
+    )
     command.add_argument("--control", action="store_true", help="open /simulator/… to change rows, clock and faults")
     made = commands.add_parser("generate", help="write a large org into a file, in sets")
     made.add_argument("--opportunities", type=_from_one, required=True, metavar="N", help="number of deals; each has "
@@ -137,6 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         faults = Faults()
         faults.plan(_read_faults(options.faults))
         org = _org(options)
+        if options.source:
+            deploy(org, options.source)
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from salesforce_simulator.errors import ApiError, InputError
 from salesforce_simulator.http_types import Request, Response, Route, route
 from salesforce_simulator.living import LivingOrg
+from salesforce_simulator.org import Refusal
 
 if TYPE_CHECKING:
     from salesforce_simulator.service import Service
@@ -34,6 +35,7 @@ class Control:
             route("DELETE", f"{base}/faults", "control", self.clear_faults, open_to_all=True),
             route("POST", f"{base}/changes", "control", self.change, open_to_all=True),
             route("GET", f"{base}/truth/{{object}}", "control", self.truth, open_to_all=True),
+            route("POST", f"{base}/refusals", "control", self.refuse, open_to_all=True),
             route("POST", f"{base}/hidden/{{object}}/{{field}}", "control", self.hide_field, open_to_all=True),
         ]
 
@@ -95,6 +97,14 @@ class Control:
         """Every record of an object as it is stored, deleted ones too."""
         body = "[" + ",".join(self.service.org.truth(request.parts["object"])) + "]"
         return Response(200, body.encode(), {"Content-Type": "application/json;charset=UTF-8"})
+
+    def refuse(self, request: Request) -> Response:
+        """Refuses writes to some records; see `org.Refusal`."""
+        try:
+            self.service.org.refuse(Refusal(**request.json_object()))
+        except TypeError as error:
+            raise ApiError(400, "INVALID_REFUSAL", str(error)) from None
+        return Response.of_json({"refusals": len(self.service.org.refusals)})
 
     def hide_field(self, request: Request) -> Response:
         """Hides a field, as field-level security does."""

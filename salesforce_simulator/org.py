@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,18 @@ _STAMPS = ("CreatedDate", "LastModifiedDate", "SystemModstamp")
 def quoted(name: str) -> str:
     """An identifier for DuckDB."""
     return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass
+class Refusal:
+    """Writes to records of an object in which a field comes to hold `value` are refused so; `times`: at most so often."""
+
+    object: str
+    field: str
+    value: str
+    code: str
+    message: str
+    times: int | None = None
 
 
 class Org:
@@ -74,6 +86,7 @@ class Org:
         self._db.execute("SET preserve_insertion_order = true")
         self.objects: dict[str, ObjectType] = {}
         self._purged: list[tuple[str, str, datetime]] = []
+        self.refusals: list[Refusal] = []
 
     @classmethod
     def open(cls, file: Path, *, now: datetime | None = None, memory: str = "2GB") -> Org:
@@ -325,6 +338,22 @@ class Org:
                 f for f in kind.fields if f.name.lower() != field_name.lower()
             )
 
+    def add_object(self, kind: ObjectType) -> None:
+        """Adds an object without records; raises ApiError where the org has one of that name."""
+        with self.lock:
+            if self.find(kind.name):
+                raise ApiError(400, "DUPLICATE_DEVELOPER_NAME", f"This org has an object {kind.name}")
+            prefix = kind.key_prefix or self._free_prefix()
+            columns = ", ".join(f"{quoted(f.name)} {f.storage}" for f in kind.fields)
+            with self.cursor() as cursor:
+                cursor.execute(f"CREATE TABLE {quoted(kind.name)} ({columns})")
+                cursor.execute(f'CREATE UNIQUE INDEX {quoted("by_id_" + kind.name)} ON {quoted(kind.name)} ("Id")')
+            self.objects[kind.name.lower()] = replace(kind, key_prefix=prefix, _by_name={})
+
+    def _free_prefix(self) -> str:
+        taken = {kind.key_prefix for kind in self.objects.values()}
+        return next(p for p in (f"a{number:02d}" for number in range(1, 100)) if p not in taken)
+
     def add_field(self, object_name: str, field: Field) -> None:
         """Adds a field, empty in every record; raises ApiError where the object has one of that name."""
         with self.lock:
@@ -371,6 +400,12 @@ class Org:
         if field is None or field.name in schema.SYSTEM_FIELDS:
             raise ApiError(400, "INVALID_FIELD", f"{kind.name} has no field {field_name} to change", [field_name])
         return kind, field
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Refuses writes from now on, as validation rules, triggers and locks of other transactions do."""
+        with self.lock:
+            self.required_object(refusal.object)
+            self.refusals.append(refusal)
 
     def truth(self, name: str) -> list[str]:
         """Every record of an object, deleted ones too, as JSON text by Id, straight from the store."""

@@ -83,7 +83,12 @@ class Records:
 
     def read_external(self, request: Request) -> Response:
         """One record by the value of an external id."""
-        record_id = self._by_external(request.parts["object"], request.parts["field"], request.parts["value"])
+        name, field, value = (request.parts[p] for p in ("object", "field", "value"))
+        try:
+            record_id = self._by_external(name, field, value)
+        except _ManyFoundError as many:
+            base = f"/services/data/v{request.version}/sobjects/{name}"
+            return Response.of_json([f"{base}/{found}" for found in many.ids], request.pretty, 300)
         if record_id is None:
             raise ApiError(404, "NOT_FOUND", "The requested resource does not exist")
         request.parts["id"] = record_id
@@ -92,7 +97,11 @@ class Records:
     def upsert_external(self, request: Request) -> Response:
         """Creates or changes the record with that value of an external id."""
         name, field, value = (request.parts[p] for p in ("object", "field", "value"))
-        record_id, created = self._upsert(request, name, field, value, request.json_object())
+        try:
+            record_id, created = self._upsert(request, name, field, value, request.json_object())
+        except _ManyFoundError as many:
+            base = f"/services/data/v{request.version}/sobjects/{name}"
+            return Response.of_json([f"{base}/{record_id}" for record_id in many.ids], request.pretty, 300)
         body = {"id": record_id, "success": True, "errors": [], "created": created}
         return Response.of_json(body, request.pretty, 201 if created else 200)
 
@@ -258,7 +267,7 @@ class Records:
             sql = f'SELECT "Id" FROM {quoted(kind.name)} WHERE CAST({quoted(field.name)} AS VARCHAR) = ? {living}'
             found = cursor.execute(sql, [ids.to_18(value) if field.name == "Id" else value]).fetchall()
         if len(found) > 1:
-            raise ApiError(300, "MULTIPLE_CHOICES", f"{len(found)} records have that external id")
+            raise _ManyFoundError(field.name, [row[0] for row in found])
         return found[0][0] if found else None
 
     def _upsert(self, request: Request, name: str, field: str, value: str, values: dict[str, Any]) -> tuple[str, bool]:
@@ -277,6 +286,15 @@ class Records:
             if kind.key_prefix == record_id[:3]:
                 return kind.name
         raise ApiError(404, "NOT_FOUND", "The requested resource does not exist")
+
+
+class _ManyFoundError(ApiError):
+    """Several records hold one external id: alone that is answered by 300 and their addresses, in a collection by this."""
+
+    def __init__(self, field: str, found: list[str]) -> None:
+        message = f"{field}: more than one record found for external id field: [{', '.join(found)}]"
+        super().__init__(300, "DUPLICATE_EXTERNAL_ID", message, [field])
+        self.ids = found
 
 
 def _type(record: dict[str, Any]) -> str:

@@ -22,7 +22,15 @@ Kind = Literal["integrity", "stage_entry", "duty", "signal", "load"]
 Mode = Literal["observe", "enforce"]
 Step = Literal["prospect", "qualified", "solution", "proposal", "commit", "won"]
 EntityName = Literal[
-    "opportunity", "stage_visit", "opportunity_load", "activity", "loss_reasons", "stage", "landed_object", "currency"
+    "opportunity",
+    "stage_visit",
+    "opportunity_load",
+    "activity",
+    "lead",
+    "loss_reasons",
+    "stage",
+    "landed_object",
+    "currency",
 ]
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 Word = Field(min_length=1)

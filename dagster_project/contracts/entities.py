@@ -72,6 +72,15 @@ ENTITIES = {
             ),
         ),
         Entity(
+            "lead",
+            _columns(
+                text="record_id row_key record_name record_url owner_id owner_name lead_source lead_status outcome",
+                number="hours_to_first_touch open_leads_alike",
+                boolean="is_open is_converted has_owner has_account has_contact has_opportunity",
+                timestamp="created_at first_worked_at as_of",
+            ),
+        ),
+        Entity(
             "loss_reasons",
             _columns(text="record_id row_key", number="deals_with_reason deals_with_other share_of_other"),
         ),

@@ -155,8 +155,10 @@ def record_verdicts(state: Path, week: date, file: Path, *, by: str, at: datetim
     mistake: file, line, what to write.
     """
     drawn = {
-        row["record_id"]
+        key: row["record_id"]
         for row in _of_week(AppendOnlyTable(state / SAMPLES, SAMPLE_SCHEMA), SAMPLE_SCHEMA, week).to_pylist()
+        # an Id may be copied with 15 characters
+        for key in (row["record_id"], row["record_id"][:15])
     }
     if not drawn:
         raise SampleError(
@@ -191,7 +193,11 @@ def record_verdicts(state: Path, week: date, file: Path, *, by: str, at: datetim
             )
         else:
             said.append(
-                {"record_id": record, "verdict": verdict.lower(), "note": (row.get("note") or "").strip() or None}
+                {
+                    "record_id": drawn[record],
+                    "verdict": verdict.lower(),
+                    "note": (row.get("note") or "").strip() or None,
+                }
             )
     if mistakes:
         raise SampleError(f"{len(mistakes)} of the lines cannot be used, nothing is written: {' | '.join(mistakes)}")

@@ -108,9 +108,7 @@ def worklist(
     none) and says so. Raises SettingsError for a rule, owner, stage or process that does not occur.
     """
     chosen = chosen or Chosen()
-    mart.register("standing_decision", Decisions(state).standing())
-    _rules(mart, state)
-    mart.execute(_LIST)
+    list_breaches(mart, state)
     run = mart.execute("SELECT as_of, as_of_on FROM dim_run").fetchone()
     assert run is not None
     where, parameters = _conditions(mart, chosen)
@@ -131,6 +129,13 @@ def worklist(
     names = [column[0] for column in cursor.description or []]
     rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     return Worklist(run[0], run[1], rows, left_out)
+
+
+def list_breaches(mart: duckdb.DuckDBPyConnection, state: Path) -> None:
+    """Temp table `listed` in the mart's connection: one row per record and definition that it breaches, whatever was decided."""
+    mart.register("standing_decision", Decisions(state).standing())
+    _rules(mart, state)
+    mart.execute(_LIST)
 
 
 def _conditions(mart: duckdb.DuckDBPyConnection, chosen: Chosen) -> tuple[str, list[Any]]:

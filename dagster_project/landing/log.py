@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 
 from dagster_project.errors import LandingError
 from dagster_project.landing.faults import told_clearly
-from dagster_project.landing.table import KEY, AppendOnlyTable
+from dagster_project.landing.table import KEY, REWRITTEN, AppendOnlyTable, live_files
 
 INVENTORY = "_inventory"
 LOOKS = "_looks"
@@ -93,7 +93,7 @@ class ObjectState:
 
     `watermark` {field, value} is that of the newest batch of ours; None also where its commit can no longer be read,
     and then the object is loaded in full again. `table_id` is Delta's own of this table: a folder that was put back or
-    loaded anew has another, even where `table_version` is the same.
+    loaded anew has another, even where `table_version` is the same, and so has one that rows were taken out of.
     """
 
     object: str
@@ -108,11 +108,17 @@ class ObjectState:
     run_id: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     _table: DeltaTable | None = field(default=None, repr=False, compare=False)
+    _path: Path | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns and their types, empty where nothing landed."""
+        return pa.schema([]) if self._table is None else pa.schema(self._table.schema().to_arrow())
 
     @property
     def files(self) -> list[str]:
         """Absolute paths of the live Parquet files; read by name (`union_by_name`): older ones lack newer columns."""
-        return [] if self._table is None else list(self._table.file_uris())
+        return [] if self._table is None or self._path is None else live_files(self._table, self._path)
 
     def files_since_batch(self, seq: int) -> list[str]:
         """The files that may hold rows with `_batch_seq` > `seq`."""
@@ -131,7 +137,7 @@ class ObjectState:
         highs = actions.column(f"max.{column}").to_pylist()
         paths = actions.column("path").to_pylist()
         kept = {Path(path).name for path, high in zip(paths, highs, strict=True) if high is None or keeps(high)}
-        return [uri for uri in self._table.file_uris() if Path(uri).name in kept]
+        return [path for path in self.files if Path(path).name in kept]
 
 
 class LandingLog:
@@ -147,7 +153,8 @@ class LandingLog:
             if not self.root.is_dir():
                 return []
             names = sorted(path.name for path in self.root.iterdir() if (path / "_delta_log").is_dir())
-        return [name for name in names if name not in (INVENTORY, LOOKS)]
+        # `_inventory` and the like are ours, no object of the org
+        return [name for name in names if not name.startswith("_")]
 
     @property
     def org_id(self) -> str | None:
@@ -163,10 +170,10 @@ class LandingLog:
         if table is None:
             return ObjectState(name)
         with told_clearly(path, "read"):
-            facts = _newest_facts(table)
+            facts = newest_facts(table)
             seq = table.transaction_version(KEY) or 0
             columns = tuple(pa.schema(table.schema().to_arrow()).names)
-            version, table_id = table.version(), str(table.metadata().id)
+            version, table_id = table.version(), _lineage(table)
         return ObjectState(
             name,
             batch_seq=max(seq, int(facts.get("batch_seq", 0))),
@@ -181,6 +188,7 @@ class LandingLog:
             run_id=facts.get("run_id"),
             facts=facts,
             _table=table,
+            _path=path,
         )
 
     def commit(self, batch: Batch, *, run_id: str) -> Committed | None:
@@ -249,12 +257,12 @@ class LandingLog:
         }
 
     def _path(self, name: str) -> Path:
-        if not name.isidentifier():
+        if not (name.isidentifier() and name.isascii()):
             raise LandingError(f"'{name}' is no name of a table.", where=str(self.root))
         return self.root / name
 
 
-def _newest_facts(table: DeltaTable) -> dict[str, Any]:
+def newest_facts(table: DeltaTable) -> dict[str, Any]:
     """Our metadata of the newest commit that has some: usually the first one looked at, else further back."""
     for limit in (1, None):
         for commit in table.history(limit):
@@ -270,6 +278,12 @@ def _newest_facts(table: DeltaTable) -> dict[str, Any]:
                 if isinstance(facts, dict) and "batch_seq" in facts:
                     return facts
     return {}
+
+
+def _lineage(table: DeltaTable) -> str:
+    """Delta's id of the table and how often rows were taken out of it: what was built on others must start from nothing."""
+    rewritten = table.transaction_version(REWRITTEN)
+    return f"{table.metadata().id}" + (f"#{rewritten}" if rewritten else "")
 
 
 def _instant(value: Any) -> datetime:

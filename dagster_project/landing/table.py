@@ -22,6 +22,9 @@ from dagster_project.landing.faults import check_room, make_folder, told_clearly
 KEY = "leanfunnel"
 """The key of our JSON in a commit's metadata; also the default application id of its transactions."""
 
+REWRITTEN = "leanfunnel-rewritten"
+"""The application id that counts how often rows were taken out of a table."""
+
 # the log is the history: commits are kept for good, not for Delta's default of 30 days
 _ROWS_A_BATCH = 50_000
 _CONFIGURATION = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
@@ -84,7 +87,7 @@ class AppendOnlyTable:
             if merged.widened:
                 # readers expect one type per column: the rows already landed are written again in the wider type, in
                 # the same commit; the old files stay on disk for time travel
-                stream = _chain([_scan(table), reader], merged.schema)
+                stream = _chain([_scan(table, self.path), reader], merged.schema)
                 write_deltalake(table, stream, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
             else:
                 # cast here, exactly and with an error: delta-rs would cut 1.5 to 1 in silence
@@ -140,7 +143,7 @@ class AppendOnlyTable:
     def files(self) -> list[str]:
         """Absolute paths of the live Parquet files; every column lies in the files, read by name."""
         table = self.open()
-        return [] if table is None else list(table.file_uris())
+        return [] if table is None else live_files(table, self.path)
 
     def read(self) -> pa.Table:
         """All rows, in memory: for small tables."""
@@ -148,7 +151,7 @@ class AppendOnlyTable:
         if table is None:
             return (self._schema or pa.schema([])).empty_table()
         with told_clearly(self.path, "read"):
-            return _scan(table).read_all()
+            return _scan(table, self.path).read_all()
 
     def version(self, app_id: str = KEY) -> int | None:
         """The newest version that `app_id` committed."""
@@ -196,10 +199,15 @@ def _told(value: Any) -> Any:
     return value
 
 
-def _scan(table: DeltaTable) -> pa.RecordBatchReader:
+def live_files(table: DeltaTable, folder: Path) -> list[str]:
+    """The paths of a table's live files. delta-rs gives addresses, in which a blank or an accent of the path is encoded."""
+    return [str(folder / Path(uri).name) for uri in table.file_uris()]
+
+
+def _scan(table: DeltaTable, folder: Path) -> pa.RecordBatchReader:
     """All live rows as a stream in the table's schema."""
     schema = pa.schema(table.schema().to_arrow())
-    paths = list(table.file_uris())
+    paths = live_files(table, folder)
 
     def batches() -> Iterator[pa.RecordBatch]:
         import pyarrow.parquet as pq

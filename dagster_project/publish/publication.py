@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,65 @@ def publish(built: Path, published: Path, manifest: Manifest, *, keep: int) -> M
     return finished
 
 
+def publications(published: Path) -> list[Path]:
+    """The folders of all publications that are kept."""
+    if not published.is_dir():
+        return []
+    return sorted(
+        path
+        for path in published.iterdir()
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+    )
+
+
+def rewrite(folder: Path, change: Callable[[duckdb.DuckDBPyConnection], None], *, note: str) -> Manifest:
+    """Change a publication's tables by `change`, in place: DuckDB file, Parquet, and the manifest, whose inputs say `note`.
+
+    The changed tables are copied into a new file, since DuckDB leaves what was deleted in the blocks of the old one. Each
+    file is replaced whole; a reader in between may see some new and some old. May be repeated where it was cut off.
+    Raises PublishError.
+    """
+    before = read_manifest(folder)
+    if before is None:
+        raise PublishError("is no publication.", where=str(folder), todo="Remove the folder.")
+    prepared = folder.with_name(f"{_PREPARED}{folder.name}")
+    try:
+        shutil.rmtree(prepared, ignore_errors=True)
+        (prepared / "parquet").mkdir(parents=True)
+        changed, fresh = prepared / "changed.duckdb", prepared / "leanfunnel.duckdb"
+        shutil.copyfile(folder / "leanfunnel.duckdb", changed)
+        with duckdb.connect(str(changed)) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            change(connection)
+            # a name of our own: the file's own may be part of what its views say
+            connection.execute(f"ATTACH '{str(fresh).replace(chr(39), chr(39) * 2)}' AS rewritten_publication")
+            connection.execute('COPY FROM DATABASE "changed" TO rewritten_publication')
+        changed.unlink()
+        finished = Manifest(
+            **{
+                **_shallow(before),
+                "tables": _export(prepared),
+                "inputs": {**before.inputs, "rewritten": [*before.inputs.get("rewritten", []), note]},
+            }
+        )
+        (prepared / "manifest.json").write_text(finished.dump(), encoding="utf-8")
+        for old in (folder / "parquet").glob("*.parquet"):
+            if not (prepared / "parquet" / old.name).exists():
+                old.unlink()
+        for new in (*(prepared / "parquet").iterdir(), fresh, prepared / "manifest.json"):
+            new.replace(folder / new.relative_to(prepared))
+        # whatever else lies there is none of ours, but for what a killed reader or writer of the file left
+        (folder / "leanfunnel.duckdb.wal").unlink(missing_ok=True)
+    except (OSError, duckdb.Error) as error:
+        raise PublishError(
+            f"the publication could not be rewritten: {_reason(error)}.", where=str(folder),
+            todo="Free some space or grant the rights and run it again.",
+        ) from error  # fmt: skip
+    finally:
+        shutil.rmtree(prepared, ignore_errors=True)
+    return finished
+
+
 def _export(folder: Path) -> dict[str, Table]:
     tables: dict[str, Table] = {}
     with duckdb.connect(str(folder / "leanfunnel.duckdb"), read_only=True) as connection:
@@ -137,11 +196,7 @@ def _point(current: Path, name: str) -> None:
 
 def _prune(published: Path, keep: int) -> None:
     kept = (published / "current").resolve()
-    folders = [
-        path
-        for path in published.iterdir()
-        if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
-    ]
+    folders = publications(published)
     folders.sort(key=lambda path: (path / "manifest.json").stat().st_mtime, reverse=True)
     for folder in [path for path in folders if path != kept][keep - 1 :]:
         shutil.rmtree(folder)

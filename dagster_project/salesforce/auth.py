@@ -5,12 +5,15 @@ No secret stands in a repr or an error here. Plain http is for this machine alon
 
 from __future__ import annotations
 
+import json
+import re
 import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from xml.parsers.expat import ExpatError
 
 from dagster_project.errors import SalesforceError
 
@@ -66,6 +69,10 @@ class Login:
     access_token: str = field(repr=False)
 
 
+# RFC 1123 names, and addresses of both kinds; anything else reaches error messages of libraries, whatever it holds
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|[0-9a-f:.]{2,45}", re.ASCII | re.IGNORECASE)
+
+
 def is_loopback(host: str | None) -> bool:
     """Whether a host is this machine, by its address or the name localhost."""
     if host is None:
@@ -83,12 +90,14 @@ def checked_url(url: str, what: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
-    if not host or parts.scheme not in ("https", "http") or parts.username or parts.password:
+    is_named = host is not None and _HOST.fullmatch(host) is not None
+    if not is_named or parts.scheme not in ("https", "http") or parts.username or parts.password:
         raise SalesforceError(
             f"the {what} is no address of an org.",
-            where=host or what,
+            where=host if is_named else what,
             todo="Write it as https://yourcompany.my.salesforce.com.",
         )
+    assert host is not None
     if parts.scheme == "http" and not is_loopback(host):
         raise SalesforceError(
             f"the {what} is plain http, which would show the login to the network.",
@@ -104,6 +113,22 @@ def secrets_of(credentials: Credentials) -> tuple[str, ...]:
     names = ("client_secret", "private_key", "access_token", "password", "security_token")
     found = (str(getattr(credentials, name, "") or "") for name in names)
     return tuple(secret for secret in found if secret)
+
+
+def spellings(secret: str) -> tuple[str, ...]:
+    """A secret as an answer may repeat it: as it is, and as forms, addresses, XML and JSON write it. The longest first."""
+    from html import escape
+    from urllib.parse import quote, quote_plus
+
+    ways = (
+        secret,
+        quote(secret),
+        quote_plus(secret),
+        escape(secret),
+        json.dumps(secret)[1:-1],
+        " ".join(secret.split()),
+    )
+    return tuple(sorted({way for way in ways if way}, key=len, reverse=True))
 
 
 def log_in(credentials: Credentials, session: requests.Session, *, api_version: str) -> Login:
@@ -123,7 +148,7 @@ def log_in(credentials: Credentials, session: requests.Session, *, api_version: 
         raise SalesforceError(
             f"the login was refused ({code}: {_advice(code)}).", where=host, todo=_remedy(credentials)
         ) from None
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ExpatError) as error:
         # a 200 without instance_url or token: some proxy's page
         raise SalesforceError(
             f"the login's answer is no login of Salesforce ({type(error).__name__}).",
@@ -133,7 +158,13 @@ def log_in(credentials: Credentials, session: requests.Session, *, api_version: 
     if not isinstance(token, str) or not token or not instance:
         raise SalesforceError("the login's answer holds no token.", where=host, todo="Check the login URL.")
     scheme = "http" if base.startswith("http:") and is_loopback(urlsplit(f"//{instance}").hostname) else "https"
-    return Login(checked_url(f"{scheme}://{instance}", "instance URL"), token)
+    try:
+        return Login(checked_url(f"{scheme}://{instance}", "instance URL"), token)
+    except SalesforceError:
+        # what the answer names is not repeated: it may be anything, the secret too
+        raise SalesforceError(
+            "the login's answer names no address of an org.", where=host, todo="Check the login URL."
+        ) from None
 
 
 def _token(credentials: Credentials, session: requests.Session, base: str, version: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ Reads typed Parquet of this run and the landing's files that the caller names; k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,11 +75,12 @@ def changed(
         query = f"SELECT {columns}, {now} AS _operation FROM {new} n"
     else:
         old = _parquet(landed)
-        known = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {old}").fetchall()}
+        known, odd = set(_columns(connection, landed)), _retyped(connection, typed, landed)
         keys = ", ".join(_name(column) for column in key)
         latest = f"SELECT * FROM {old} QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _batch_seq DESC) = 1"
         same = " AND ".join(
-            f"n.{_name(f)} IS NOT DISTINCT FROM {'o.' + _name(f) if f in known else 'NULL'}" for f in fields
+            f"{_valued('n', f, odd)} IS NOT DISTINCT FROM {_valued('o', f, odd) if f in known else 'NULL'}"
+            for f in fields
         )
         on = " AND ".join(f"n.{_name(column)} = o.{_name(column)}" for column in key)
         query = (
@@ -87,7 +88,7 @@ def changed(
             f"LEFT JOIN latest o ON {on} WHERE o._batch_seq IS NULL OR NOT ({same} AND {now} = o._operation)"
         )
         if tombstones:
-            gone = ", ".join(f"o.{_name(f)}" if f in known else f"NULL AS {_name(f)}" for f in fields)
+            gone = ", ".join(_valued("o", f, odd) if f in known else f"NULL AS {_name(f)}" for f in fields)
             query += (
                 f" UNION ALL SELECT {gone}, 'delete' FROM latest o ANTI JOIN {new} n ON {on} "
                 "WHERE o._operation <> 'delete'"
@@ -100,16 +101,30 @@ def changed(
 
 
 def gone(
-    connection: duckdb.DuckDBPyConnection, present: str, landed: Sequence[str], folder: Path, stamp: Stamp
+    connection: duckdb.DuckDBPyConnection,
+    present: str,
+    landed: Sequence[str],
+    folder: Path,
+    stamp: Stamp,
+    moments: str | None = None,
 ) -> tuple[Path, int]:
     """Records that live in the landing and of which `present` (SQL of a condition on o."Id") is not true: a file of their
-    deletions as it lands, with their last values, and how many there are."""
-    latest = _latest(landed)
+    deletions as it lands, with their last values, and how many there are.
+
+    They land as the recycle bin would show them: IsDeleted, and stamped with the moment of the deletion, so that it is not
+    taken for that of the last edit. It is known where `moments`, a relation ("Id", deleted_at), tells; else it is no later than
+    the look."""
+    instant = stamp.extracted_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
+    moment = f"coalesce(m.deleted_at, TIMESTAMPTZ '{instant}')" if moments else f"TIMESTAMPTZ '{instant}'"
+    told = {"IsDeleted": "true"} | {
+        name: f"greatest(o.{_name(name)}, {moment})" for name in ("LastModifiedDate", "SystemModstamp")
+    }
     fields = [name for name in _columns(connection, landed) if not name.startswith("_")]
-    columns = ", ".join(f"o.{_name(field)}" for field in fields)
+    columns = ", ".join(f"{told.get(field, f'o.{_name(field)}')} AS {_name(field)}" for field in fields)
+    joined = f' LEFT JOIN {moments} AS m ON m."Id" = o."Id"' if moments else ""
     target = folder / "gone.parquet"
     query = (
-        f"SELECT {columns}, {stamp.columns(text('delete'))} FROM ({latest}) AS o "
+        f"SELECT {columns}, {stamp.columns(text('delete'))} FROM ({_latest(landed)}) AS o{joined} "
         f"WHERE o._operation <> 'delete' AND ({present}) IS NOT TRUE"
     )
     connection.execute(f"COPY ({query}) TO {text(str(target))} (FORMAT parquet, {LANDED})")
@@ -117,15 +132,24 @@ def gone(
 
 
 def behind(
-    connection: duckdb.DuckDBPyConnection, source: Path, landed: Sequence[str], cursor: str, before: datetime
+    connection: duckdb.DuckDBPyConnection,
+    source: Path,
+    landed: Sequence[str],
+    cursor: str,
+    before: datetime,
+    kept_out: str | None = None,
 ) -> list[str]:
     """Ids at the source (`source`: Id, the cursor, IsDeleted where the object has it) that the landing lacks or holds in
-    another state, though their cursor lies below `before`, where no later run reads again."""
+    another state, though their cursor lies below `before`, where no later run reads again. Rows for which the SQL
+    `kept_out` holds are not to be landed, so they are left out."""
     known = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {_parquet([str(source)])}").fetchall()}
     state = "(o._operation = 'delete') IS DISTINCT FROM n.\"IsDeleted\"" if "IsDeleted" in known else "FALSE"
     instant = before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
+    expected = f"SELECT * FROM {_parquet([str(source)])}" + (
+        f" WHERE NOT coalesce({kept_out}, false)" if kept_out else ""
+    )
     rows = connection.execute(
-        f'SELECT n."Id" FROM {_parquet([str(source)])} AS n LEFT JOIN ({_latest(landed)}) AS o ON o."Id" = n."Id" '
+        f'SELECT n."Id" FROM ({expected}) AS n LEFT JOIN ({_latest(landed)}) AS o ON o."Id" = n."Id" '
         f"WHERE n.{_name(cursor)} < TIMESTAMPTZ '{instant}' AND (o._batch_seq IS NULL OR {state} "
         f"OR o.{_name(cursor)} IS DISTINCT FROM n.{_name(cursor)}) ORDER BY 1"
     ).fetchall()
@@ -148,7 +172,8 @@ def refreshed(
         for name in known
         if not name.startswith("_")
     )
-    differs = " OR ".join(f"n.{_name(name)} IS DISTINCT FROM o.{_name(name)}" for name in fields)
+    odd = _retyped(connection, source, landed)
+    differs = " OR ".join(f"{_valued('n', name, odd)} IS DISTINCT FROM {_valued('o', name, odd)}" for name in fields)
     target = folder / "refreshed.parquet"
     query = (
         f"SELECT {columns}, {stamp.columns(text('upsert'))} FROM ({_latest(landed)}) AS o "
@@ -175,6 +200,27 @@ def _latest(landed: Sequence[str]) -> str:
     return (
         f'SELECT * FROM {_parquet(landed)} QUALIFY row_number() OVER (PARTITION BY "Id" ORDER BY _batch_seq DESC) = 1'
     )
+
+
+_NUMBERS = ("BIGINT", "DOUBLE", "DECIMAL")
+
+
+def _retyped(connection: duckdb.DuckDBPyConnection, typed: Path, landed: Sequence[str]) -> set[str]:
+    """The columns whose type is another than the one landed, numbers among each other apart. They are compared as text:
+    what is new is handed to the landing, which widens or refuses a type in words."""
+
+    def kinds(paths: Sequence[str]) -> dict[str, str]:
+        rows = connection.execute(f"DESCRIBE SELECT * FROM {_parquet(paths)}").fetchall()
+        return {str(row[0]): "number" if str(row[1]).startswith(_NUMBERS) else str(row[1]) for row in rows}
+
+    new, old = kinds([str(typed)]), kinds(landed)
+    return {name for name, kind in new.items() if old.get(name, kind) != kind}
+
+
+def _valued(of: str, field: str, as_text: Collection[str]) -> str:
+    """SQL of a field as it is compared."""
+    value = f"{of}.{_name(field)}"
+    return f"CAST({value} AS VARCHAR)" if field in as_text else value
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, landed: Sequence[str]) -> list[str]:

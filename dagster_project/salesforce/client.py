@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from dagster_project.errors import IncompleteExtractError, LeanfunnelError, SalesforceError
+from dagster_project.errors import BudgetReachedError, IncompleteExtractError, LeanfunnelError, SalesforceError
 from dagster_project.salesforce import auth
+from dagster_project.salesforce.budget import Budget
 from dagster_project.salesforce.description import ObjectDescription, parse
 from dagster_project.salesforce.objects import OBJECTS
 
@@ -69,9 +70,12 @@ class SalesforceClient:
     def __init__(self, credentials: auth.Credentials, *, api_version: str = "62.0") -> None:
         self.credentials, self.api_version = credentials, api_version
         self.api_usage: ApiUsage | None = None
+        #: What this client may send; None: all that the org allows.
+        self.budget: Budget | None = None
         self._login: auth.Login | None = None
         self._salesforce: Salesforce | None = None
         self._session: requests.Session | None = None
+        self._session_once: requests.Session | None = None
         self._time: datetime | None = None
         self._lock = threading.Lock()
 
@@ -86,8 +90,9 @@ class SalesforceClient:
 
     def close(self) -> None:
         """Closes the connections."""
-        if self._session is not None:
-            self._session.close()
+        for session in (self._session, self._session_once):
+            if session is not None:
+                session.close()
 
     # facts
 
@@ -118,12 +123,12 @@ class SalesforceClient:
         """An object as this user sees it; None where the org does not show it (it tells no more than that)."""
         response = self.request("GET", f"sobjects/{name}/describe", doing=f"describe {name}", allow=(400, 403, 404))
         if response.status_code != 200:
-            from dagster_project.salesforce.http import error_of, refused
+            from dagster_project.salesforce.http import error_of
 
             code = error_of(response)[0]
             if response.status_code == 404 or code in ("INVALID_TYPE", "NOT_FOUND", *NO_ACCESS):
                 return None
-            raise self._told(refused(response, f"describe {name}"))
+            raise self._refusal(response, f"describe {name}")
         return parse(_json(response, f"describe {name}"))
 
     def organization(self) -> OrgIdentity:
@@ -182,15 +187,23 @@ class SalesforceClient:
         headers: Mapping[str, str] | None = None,
         allow: tuple[int, ...] = (),
         stream: bool = False,
+        counts: bool = True,
+        once: bool = False,
     ) -> requests.Response:
-        """One call; `path` is relative to the data API or absolute within the host. A 401 renews the session once.
+        """One call; `path` is relative to the data API or absolute within the host. A 401 renews the session once, and
+        an answer that breaks off is asked for again. `counts`: it is charged to the budget, as all but
+        tidying up.
 
-        Raises SalesforceError for every answer of 300 or above that `allow` does not name.
+        `once`: never sent a second time after it may have arrived, for calls that are not safe to repeat.
+
+        Raises BudgetReachedError where the budget is used up, and SalesforceError for every answer of 300 or above that
+        `allow` does not name.
         """
         import requests
 
-        from dagster_project.salesforce.http import refused, unreachable
+        from dagster_project.salesforce.http import unreachable
 
+        broken_off = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)
         for attempt in (1, 2):
             login = self._logged_in()
             assert self._salesforce is not None
@@ -199,17 +212,26 @@ class SalesforceClient:
             url = urljoin(self._salesforce.base_url, path)
             if urlsplit(url).netloc != urlsplit(self._salesforce.base_url).netloc:
                 raise SalesforceError("an answer points to another host.", where=self._host)
-            try:
-                response = self._session.request(method, url, params=params, json=json, headers=sent, stream=stream)
-            except (requests.RequestException, OSError) as error:
-                raise unreachable(error, self._host) from None
+            if counts and self.budget is not None:
+                self.budget.spend_call()
+            session = self._unrepeated() if once else self._session
+            for number in range(1, _BODY_TRIES + 1):
+                try:
+                    response = session.request(method, url, params=params, json=json, headers=sent, stream=stream)
+                    break
+                except broken_off as error:
+                    # the adapter's own retries end where the body begins; what is not sent `once` may be sent twice
+                    if once or number == _BODY_TRIES:
+                        raise unreachable(error, self._host) from None
+                except (requests.RequestException, OSError) as error:
+                    raise unreachable(error, self._host) from None
             self._note(response)
             if response.status_code == 401 and attempt == 1 and self._renew(login):
                 response.close()
                 continue
             break
         if response.status_code >= 300 and response.status_code not in allow:
-            raise self._told(refused(response, doing))
+            raise self._refusal(response, doing)
         return response
 
     def download(
@@ -285,6 +307,8 @@ class SalesforceClient:
         session = session_for(base)
         try:
             login = auth.log_in(given, session, api_version=self.api_version)
+        except SalesforceError as error:
+            raise self._told(error) from None
         except (requests.RequestException, OSError) as error:
             raise unreachable(error, self._host) from None
         if urlsplit(login.instance_url).netloc != urlsplit(base).netloc:
@@ -295,6 +319,14 @@ class SalesforceClient:
             session_id=login.access_token, instance_url=login.instance_url, session=session, version=self.api_version
         )
         self._login = login
+
+    def _unrepeated(self) -> requests.Session:
+        from dagster_project.salesforce.http import session_for
+
+        assert self._login is not None
+        if self._session_once is None:
+            self._session_once = session_for(self._login.instance_url, once=True)
+        return self._session_once
 
     def _renew(self, expired: auth.Login) -> bool:
         """Log in again, once for all threads that met the same expired session. False where nothing can be renewed."""
@@ -312,6 +344,17 @@ class SalesforceClient:
                 self._time = parsedate_to_datetime(date).astimezone(UTC)
         if found := re.search(r"api-usage=(\d+)/(\d+)", response.headers.get("Sforce-Limit-Info", "")):
             self.api_usage = ApiUsage(int(found[1]), int(found[2]))
+            if self.budget is not None:
+                self.budget.learn_usage(int(found[1]), int(found[2]))
+
+    def _refusal(self, response: requests.Response, doing: str) -> SalesforceError:
+        from dagster_project.salesforce.http import refused
+
+        error = self._told(refused(response, doing))
+        # a POST may be refused for want of Bulk jobs, while requests are left
+        if isinstance(error, BudgetReachedError) and self.budget is not None and response.request.method == "GET":
+            self.budget.stop(error)
+        return error
 
     def _told(self, error: SalesforceError) -> SalesforceError:
         """The error without any secret that a server might have echoed."""
@@ -319,7 +362,8 @@ class SalesforceClient:
         for name in ("what", "where", "todo"):
             text = getattr(error, name)
             for secret in secrets:
-                text = text.replace(secret, "***") if text else text
+                for spelling in auth.spellings(secret):
+                    text = text.replace(spelling, "***") if text else text
             setattr(error, name, text)
         error.args = (error.what,)
         return error

@@ -118,7 +118,10 @@ def csv_pages(
     if rows != sum(page.stated for page in pages):
         # which page it was is looked for only now: naming it in each row would cost every load
         for page in pages:
-            (arrived,) = connection.execute(f"SELECT count(*) FROM {source([str(page.path)])}").fetchone() or (0,)
+            try:
+                (arrived,) = connection.execute(f"SELECT count(*) FROM {source([str(page.path)])}").fetchone() or (0,)
+            except duckdb.InvalidInputException as error:
+                raise _torn(name) from error
             if arrived != page.stated:
                 raise IncompleteExtractError(
                     f"a page holds {arrived:,} rows where the server stated {page.stated:,}.", where=name,
@@ -174,15 +177,19 @@ def _convert(
     except (duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
         if bad := _bad_value_or_none(connection, name, fields, source):
             raise bad from error
-        raise IncompleteExtractError(
-            "a page is torn or not well formed.", where=name, todo="Run again; nothing of it was landed."
-        ) from error
+        raise _torn(name) from error
     except duckdb.IOException as error:
         raise LeanfunnelError(
             "the folder for pages in transit cannot be written.",
             where=str(target.path.parent),
             todo="Free some space and run again.",
         ) from error
+
+
+def _torn(name: str) -> IncompleteExtractError:
+    return IncompleteExtractError(
+        "a page is torn or not well formed.", where=name, todo="Run again; nothing of it was landed."
+    )
 
 
 def _sound(name: str, field: FieldDescription) -> str:

@@ -1,7 +1,9 @@
 """One run of extraction: for each object what is new since the landing's watermark, counted, typed and compared.
 
 The first load is the whole history up to the org's clock; later ones reach back ten minutes below the watermark, and
-what lies in the landing unchanged is left out. The landing is reached only through what the caller hands in.
+what lies in the landing unchanged is left out. An object with many rows is read in windows of its cursor, from old to new,
+each landed by itself, so that a run that was stopped goes on where it was. The landing is reached only through what the
+caller hands in.
 """
 
 from __future__ import annotations
@@ -11,14 +13,23 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from dagster_project.errors import IncompleteExtractError, LeanfunnelError, SalesforceError, SettingsError, nearest
-from dagster_project.salesforce import soql
+from dagster_project.errors import (
+    BudgetReachedError,
+    IncompleteExtractError,
+    LeanfunnelError,
+    PartialExtractError,
+    SalesforceError,
+    SettingsError,
+    nearest,
+)
+from dagster_project.salesforce import plan, proof, soql, windows
+from dagster_project.salesforce.budget import Bounds, Budget
 from dagster_project.salesforce.client import ApiUsage, OrgIdentity, SalesforceClient
 from dagster_project.salesforce.description import InventoryRow, ObjectDescription, readable_fields
 from dagster_project.salesforce.guards import LEFT_OUT, Addresses, expressions, is_address
@@ -26,9 +37,11 @@ from dagster_project.salesforce.objects import ESSENTIAL, OBJECTS, ObjectSpec, c
 
 OVERLAP = timedelta(minutes=10)
 """How far below the watermark a run reads again: commits of the org may become visible late."""
-REST_FIRST_ROWS, REST_LATER_ROWS = 2_000, 10_000
-"""Up to so many rows REST needs fewer calls and no waiting; above, Bulk API 2.0."""
 AT_ONCE = 2
+RECONCILING = "reconcile-"
+"""How the folders in `workdir` begin where what no cursor shows is compared."""
+NOTES = "bulk-jobs"
+"""The folder in `workdir` where the ids of Bulk jobs stand while they are there."""
 
 
 class LandedBefore(Protocol):
@@ -40,7 +53,7 @@ class LandedBefore(Protocol):
 
     @property
     def watermark(self) -> Mapping[str, Any] | None:
-        """{field, value} of the newest batch."""
+        """{field, value} of the newest batch; `unfinished` with the kind of load where more windows were to follow."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -143,6 +156,8 @@ class _Run:
     addresses: Addresses
     progress: Progress
     folder: Path
+    notes: Path
+    budget: Budget
     #: The stages that each record type offers, once they were asked for.
     offered: Mapping[str, list[dict[str, str]]] | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -154,11 +169,51 @@ class _Run:
 
 
 @dataclass(frozen=True)
+class _Load:
+    """One object on its way: what is still to be read of it (`rest`), and what its windows brought so far.
+
+    `kind`: 'first' (nothing was whole before), 'full' (all is looked at again) or 'incremental'.
+    """
+
+    spec: ObjectSpec
+    description: ObjectDescription
+    fields: Sequence[str]
+    inventory: list[InventoryRow]
+    missing: tuple[str, ...]
+    kind: str
+    rest: soql.Window
+    #: Rows that were landed are looked at again from the oldest on.
+    sweeps: bool
+    started: float
+    part: int = 1
+    landed: bool = False
+    rows: int = 0
+    deleted: int = 0
+    received: int = 0
+
+
+@dataclass(frozen=True)
 class _Fetched:
     result: ObjectResult
     inventory: list[InventoryRow]
     batch: Batch | None
     folder: Path
+    #: What follows, once the batch is landed.
+    more: _Load | None = None
+
+
+@dataclass(frozen=True)
+class _Window:
+    """One window, read and proven: `path` holds what of it is new. `whole`: nothing follows."""
+
+    window: soql.Window
+    whole: bool
+    path: Path
+    new: int
+    deleted: int
+    received: int
+    watermark: Mapping[str, Any] | None
+    proof: Mapping[str, Any]
 
 
 def extract_org(
@@ -172,12 +227,16 @@ def extract_org(
     mapped_fields: Mapping[str, Sequence[str]] | None = None,
     addresses: Addresses | None = None,
     progress: Progress = _silent,
+    bounds: Bounds | None = None,
 ) -> ExtractReport:
     """Bring what is new of `objects` (default: the whole catalogue and the custom objects of `extra_fields`), two at a
     time. `extra_fields` holds further fields by object; a custom object (`…__c`) there is read beside the catalogue.
     Without `addresses` no e-mail address is read.
 
-    `land` is called in the calling thread, once for each object that has something new. Pages pass through a folder in
+    An object that does not arrive whole, or for which `bounds` or the org's limits leave no request, is not read further; what
+    the others need is read and landed, and PartialExtractError then tells what is not, and holds the report on the rest.
+
+    `land` is called in the calling thread, once for each object or window that has something new. Pages pass through a folder in
     `workdir` that is removed however this ends; what a killed run left there is removed first, so the caller must see to
     it that only one run uses `workdir`. Raises SalesforceError, IncompleteExtractError, SettingsError, and whatever
     `landed` and `land` raise; objects landed before stay landed.
@@ -192,35 +251,75 @@ def extract_org(
                 where="extra_fields" if name in extra else "objects",
                 todo=f"Known: {', '.join(OBJECTS)}.",
             )
+    client.budget = budget = Budget(bounds)
+    results: dict[str, ObjectResult] = {}
+    inventory: dict[str, list[InventoryRow]] = {}
+    stopped: SalesforceError | None = None
     with _work_folder(workdir) as folder:
         org = client.organization()
+        _learn_limits(client, budget)
+        _forget_left(client, workdir / NOTES)
         _check_custom(client, [name for name in wanted if _is_custom(name)])
         high, guarded = client.server_time, addresses or Addresses("none")
-        run = _Run(client, org, high, landed, extra, mapped_fields or {}, guarded, progress, folder)
-        results: dict[str, ObjectResult] = {}
-        inventory: dict[str, list[InventoryRow]] = {}
+        run = _Run(
+            client, org, high, landed, extra, mapped_fields or {}, guarded, progress, folder, workdir / NOTES, budget
+        )
         pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="extract")
         try:
-            running = [pool.submit(_fetch, run, specs[name]) for name in wanted]
-            for done in as_completed(running):
-                fetched = _outcome(done)
+            pending = [pool.submit(_fetch, run, specs[name]) for name in wanted]
+            while pending:
+                done = _next_done(pending)
+                pending.remove(done)
+                try:
+                    fetched = done.result()
+                except (BudgetReachedError, IncompleteExtractError) as error:
+                    stopped = stopped or error
+                    continue
                 if fetched.batch is not None:
                     land(fetched.batch)
-                    progress(fetched.result.object, "landed", rows=fetched.result.rows)
+                    progress(fetched.result.object, "landed", rows=fetched.batch.rows)
                 shutil.rmtree(fetched.folder, ignore_errors=True)
+                if fetched.more is not None:
+                    pending.append(pool.submit(_part, run, fetched.more))
+                    continue
                 results[fetched.result.object] = fetched.result
                 inventory[fetched.result.object] = fetched.inventory
         finally:
             # also on Ctrl-C: threads stop at their next request, and their jobs are deleted
             run.cancelled.set()
             pool.shutdown(wait=True, cancel_futures=True)
-    return ExtractReport(
+    report = ExtractReport(
         org,
         run.high,
-        {name: results[name] for name in wanted},
-        tuple(row for name in wanted for row in inventory[name]),
+        {name: results[name] for name in wanted if name in results},
+        tuple(row for name in wanted for row in inventory.get(name, ())),
         client.api_usage,
     )
+    if stopped is not None:
+        raise PartialExtractError(stopped, tuple(name for name in wanted if name not in results), report) from stopped
+    return report
+
+
+def _next_done(pending: Sequence[Future[_Fetched]]) -> Future[_Fetched]:
+    done = wait(pending, return_when=FIRST_COMPLETED).done
+    return next(future for future in pending if future in done)
+
+
+def _learn_limits(client: SalesforceClient, budget: Budget) -> None:
+    try:
+        budget.learn_limits(client.limits())
+    except BudgetReachedError:
+        raise
+    except SalesforceError:
+        # not every user may read them; then the answers' own header is all there is to go by
+        return
+
+
+def _forget_left(client: SalesforceClient, notes: Path) -> None:
+    if notes.is_dir():
+        from dagster_project.salesforce import bulk
+
+        bulk.forget_left(client, notes)
 
 
 def _is_custom(name: str) -> bool:
@@ -242,10 +341,6 @@ def _check_custom(client: SalesforceClient, names: Sequence[str]) -> None:
             )
 
 
-def _outcome(done: Future[_Fetched]) -> _Fetched:
-    return done.result()
-
-
 class _work_folder:  # noqa: N801 - a context manager, named for how it reads
     """A folder of this run below `workdir`; those of runs that were killed are removed."""
 
@@ -258,8 +353,9 @@ class _work_folder:  # noqa: N801 - a context manager, named for how it reads
     def __enter__(self) -> Path:
         try:
             self.workdir.mkdir(parents=True, exist_ok=True)
-            for left in self.workdir.glob(f"{self._PREFIX}*"):
-                shutil.rmtree(left, ignore_errors=True)
+            for prefix in (self._PREFIX, RECONCILING):
+                for left in self.workdir.glob(f"{prefix}*"):
+                    shutil.rmtree(left, ignore_errors=True)
             self.folder = Path(tempfile.mkdtemp(prefix=self._PREFIX, dir=self.workdir))
         except OSError as error:
             raise LeanfunnelError(
@@ -302,9 +398,28 @@ def _fetch(run: _Run, spec: ObjectSpec) -> _Fetched:
     missing = tuple(str(row.field) for row in inventory if row.field and row.status not in ("present", LEFT_OUT))
     state = run.landed(spec.name)
     window = _window(run, spec, description, fields, state)
+    unfinished = (state.watermark or {}).get("unfinished")
+    kind = "incremental" if window.low else "full"
+    if state.batch_seq == 0 or unfinished == "first":
+        kind = "first"
+    elif unfinished and window.low:
+        kind = str(unfinished)
+    sweeps = window.low is None and state.batch_seq > 0
+    load = _Load(spec, description, fields, inventory, missing, kind, window, sweeps, started)
+    return _part(run, load, folder)
+
+
+def _part(run: _Run, load: _Load, folder: Path | None = None) -> _Fetched:
+    """The next window of an object, ready to be landed; runs in a thread of the pool."""
+    spec = load.spec
+    if folder is None:
+        folder = run.folder / spec.name
+        folder.mkdir()
+    run.pause(0)
+    state = run.landed(spec.name)
     for attempt in (1, 2):
         try:
-            fetched = _complete(run, spec, description, fields, window, state, folder)
+            read = _complete(run, load, state, folder)
             break
         except IncompleteExtractError:
             # a live org may have moved rows while they were read, or a page was torn: once more from the start
@@ -313,21 +428,31 @@ def _fetch(run: _Run, spec: ObjectSpec) -> _Fetched:
             run.progress(spec.name, "again")
             shutil.rmtree(folder)
             folder.mkdir()
-    path, new, deleted, received, watermark, proof = fetched
-    mode = "incremental" if window.low else "full"
-    grown = state.batch_seq > 0 and bool(set(fields) - set(state.columns) or set(fields) & set(state.missing_fields))
-    seconds = time.monotonic() - started
-    if new == 0 and state.batch_seq > 0 and not grown:
-        run.progress(spec.name, "unchanged")
-        result = ObjectResult(spec.name, "unchanged", 0, 0, received, mode, seconds, missing)
-        return _Fetched(result, inventory, None, folder)
-    batch = Batch(
-        spec.name, state.batch_seq, run.org.id, path, new, deleted, mode, run.high, watermark, window.as_facts(), proof,
-        missing,
-    )  # fmt: skip
-    return _Fetched(
-        ObjectResult(spec.name, "landed", new, deleted, received, mode, seconds, missing), inventory, batch, folder
+    grown = state.batch_seq > 0 and bool(
+        set(load.fields) - set(state.columns) or set(load.fields) & set(state.missing_fields)
     )
+    # an empty batch tells that an object whose earlier windows were landed is whole now
+    ends = read.whole and "unfinished" in (state.watermark or {})
+    lands = bool(read.new) or state.batch_seq == 0 or grown or ends
+    load = replace(
+        load, landed=load.landed or lands, rows=load.rows + (read.new if lands else 0),
+        deleted=load.deleted + (read.deleted if lands else 0), received=load.received + read.received,
+    )  # fmt: skip
+    mode = "incremental" if load.kind == "incremental" else "full"
+    batch = Batch(
+        spec.name, state.batch_seq, run.org.id, read.path, read.new, read.deleted, mode, run.high, read.watermark,
+        {**read.window.as_facts(), "part": load.part, "load": load.kind}, read.proof, load.missing,
+    ) if lands else None  # fmt: skip
+    result = ObjectResult(
+        spec.name, "landed" if load.landed else "unchanged", load.rows, load.deleted, load.received, mode,
+        time.monotonic() - load.started, load.missing,
+    )  # fmt: skip
+    more = None
+    if not read.whole:
+        more = replace(load, rest=replace(load.rest, low=read.window.before), part=load.part + 1)
+    elif not load.landed:
+        run.progress(spec.name, "unchanged")
+    return _Fetched(result, load.inventory, batch, folder, more)
 
 
 def _described(run: _Run, spec: ObjectSpec) -> tuple[ObjectDescription | None, str]:
@@ -371,104 +496,135 @@ def _address_mark(run: _Run, spec: ObjectSpec, description: ObjectDescription, f
     return run.addresses.mark if holds else None
 
 
-def _complete(
-    run: _Run,
-    spec: ObjectSpec,
-    description: ObjectDescription,
-    fields: Sequence[str],
-    window: soql.Window,
-    state: LandedBefore,
-    folder: Path,
-) -> tuple[Path, int, int, int, Mapping[str, Any] | None, dict[str, Any]]:
-    """Pages, typed rows, proof, and what of them is new. Raises IncompleteExtractError where the numbers disagree."""
+def _complete(run: _Run, load: _Load, state: LandedBefore, folder: Path) -> _Window:
+    """Pages, typed rows, proof, and what of them is new, of the next window. Raises IncompleteExtractError where the
+    numbers disagree."""
     from dagster_project.salesforce import changes, decode, rest, stage_picklist
 
+    spec, description, fields, window = load.spec, load.description, load.fields, load.rest
+    stated = 0
+    if spec.described:
+        stated = _count(run, load, window)
+        window, stated = _cut(run, load, window, stated)
+        run.progress(spec.name, "counted", rows=stated)
+    whole = window.before is None
     kinds = {name: description.fields[name] for name in fields}
     guarded = expressions(spec, kinds, run.addresses)
     stamp = decode.Stamp(run.high, state.batch_seq + 1)
-    # where nothing is landed yet there is nothing to compare with: the rows are written once, as they land
-    first = not state.files
+    # where nothing is landed that a row may equal there is nothing to compare with: the rows are written once, as they land
+    files = state.files_reaching(window.cursor, window.low) if window.cursor and window.low else state.files
+    first = not files
     typed, connection = decode.Target(folder / "typed.parquet", stamp if first else None), decode.connect(folder)
     try:
         run.addresses.bind(connection)
-        proof: dict[str, Any]
+        proven: dict[str, Any]
         if not spec.described:
             page, stated = stage_picklist.page(run.offered or {}, folder)
             decoded = decode.json_pages(connection, spec.name, kinds, [page], typed)
-            proof = {"via": "ui-api", "stated": stated}
+            proven = {"via": "ui-api", "stated": stated}
         else:
-            stated = run.client.count(soql.count(description, window), doing=f"count of {spec.name}")
-            run.progress(spec.name, "counted", rows=stated)
             query = soql.select(description, fields, window)
 
             def on_page(rows: int) -> None:
                 run.progress(spec.name, "page", rows=rows, expected=stated)
 
-            via, processed = "rest", None
-            limit = REST_LATER_ROWS if window.low else REST_FIRST_ROWS
-            if stated > limit:
+            via, processed = _via(run, load, stated), None
+            if via == "bulk":
                 from dagster_project.salesforce import bulk
 
-                job = bulk.query_all(run.client, query, folder, name=spec.name, on_page=on_page, pause=run.pause)
-                if job is not None:
-                    via, processed = "bulk", job.processed
+                run.budget.spend_job()
+                job = bulk.query_all(
+                    run.client, query, folder, name=spec.name, on_page=on_page, pause=run.pause, notes=run.notes
+                )
+                if job is None:
+                    via = "rest"
+                else:
+                    processed = job.processed
                     decoded = decode.csv_pages(connection, spec.name, kinds, job.pages, typed, guarded)
             if via == "rest":
                 pages, processed = rest.query_all(
                     run.client, query, folder, name=spec.name, on_page=on_page, pause=run.pause
                 )
                 decoded = decode.json_pages(connection, spec.name, kinds, pages, typed, guarded)
-            proof = {"via": via, "stated": stated, "processed": processed}
             if decoded.rows != processed:
-                raise _short(spec.name, decoded.rows, int(processed or 0), "the query")
-            if decoded.rows != stated:
-                proof["stated_after"] = _recount(run, spec, description, window, stated, decoded.rows)
+                raise proof.short(spec.name, decoded.rows, int(processed or 0), "the query")
+            counts = proof.judge(
+                spec.name, before=stated, received=decoded.rows, after=_count(run, load, window),
+                changed_since=lambda: _changed_since(run, load, window),
+            )  # fmt: skip
+            proven = {"via": via, "processed": processed, **counts}
         run.progress(spec.name, "decoded", rows=decoded.rows)
-        proof["received"] = decoded.rows
+        proven["received"] = decoded.rows
         changes.check_keys(connection, spec.name, spec.key, typed.path)
         if first:
             path, (new, deleted) = typed.path, changes.counted(connection, typed.path)
         else:
-            files = state.files_reaching(window.cursor, window.low) if window.cursor and window.low else state.files
             path, new, deleted = changes.changed(
                 connection, spec.key, fields, typed.path, files, folder, stamp, tombstones=window.cursor is None
             )
-        watermark = _watermark(window.cursor, changes.newest(connection, typed.path, window.cursor), state)
+        newest = changes.newest(connection, typed.path, window.cursor)
+        watermark = _watermark(window.cursor, newest, state, keeps=whole or not load.sweeps)
         mark = _address_mark(run, spec, description, fields)
         if watermark and mark:
             watermark = {**watermark, "addresses": mark}
+        if watermark and not whole:
+            watermark = {**watermark, "unfinished": load.kind}
     finally:
         connection.close()
-    return path, new, deleted, decoded.rows, watermark, proof
+    return _Window(window, whole, path, new, deleted, decoded.rows, watermark, proven)
 
 
-def _recount(
-    run: _Run, spec: ObjectSpec, description: ObjectDescription, window: soql.Window, before: int, received: int
-) -> int:
-    """On a live org rows move out of a window while it is read: what arrived must lie between two counts."""
-    after = run.client.count(soql.count(description, window), doing=f"count of {spec.name}")
-    if not min(before, after) <= received <= max(before, after):
-        raise _short(spec.name, received, after, "COUNT() of the same window")
-    return after
+def _count(run: _Run, load: _Load, window: soql.Window) -> int:
+    return run.client.count(soql.count(load.description, window), doing=f"count of {load.spec.name}")
 
 
-def _short(name: str, received: int, stated: int, source: str) -> IncompleteExtractError:
-    return IncompleteExtractError(
-        f"{received:,} rows arrived where {source} states {stated:,}.",
-        where=name,
-        todo="Run again; nothing of this object was landed.",
-    )
+def _changed_since(run: _Run, load: _Load, window: soql.Window) -> int | None:
+    if window.cursor is None:
+        return None
+    return run.client.count(soql.count_since(load.description, window), doing=f"count of changes of {load.spec.name}")
 
 
-def _watermark(cursor: str | None, newest: datetime | None, state: LandedBefore) -> Mapping[str, Any] | None:
-    """The newest cursor value that was seen, never older than before; None for what is read in full."""
+def _cut(run: _Run, load: _Load, rest: soql.Window, rows: int) -> tuple[soql.Window, int]:
+    """The next window of what is still to be read, and how many rows it holds."""
+
+    def oldest(window: soql.Window) -> datetime | None:
+        body = run.client.query(soql.oldest(load.description, window), doing=f"oldest row of {load.spec.name}")
+        records = body.get("records")
+        value = records[0].get(window.cursor) if isinstance(records, list) and records else None
+        return datetime.fromisoformat(str(value)).astimezone(UTC) if value else None
+
+    most = run.budget.bounds.rows_per_window
+    return windows.next_window(rest, rows, most, count=lambda window: _count(run, load, window), oldest=oldest)
+
+
+def _via(run: _Run, load: _Load, rows: int) -> str:
+    """REST or Bulk. Raises BudgetReachedError where the day's jobs are used up and REST would take too many requests."""
+    left, jobs = run.budget.calls_left, run.budget.jobs_left
+    via = plan.choose(rows, is_first=load.kind != "incremental", calls_left=left, jobs_left=jobs)
+    if via == "bulk" and jobs == 0:
+        raise BudgetReachedError(
+            "the org's Bulk query jobs of 24 hours are used up, and REST would take "
+            f"{plan.rest_calls(rows):,} requests.",
+            where=load.spec.name,
+            todo="Run again when they have renewed; see `leanfunnel doctor`.",
+        )
+    return via
+
+
+def _watermark(
+    cursor: str | None, newest: datetime | None, state: LandedBefore, *, keeps: bool
+) -> Mapping[str, Any] | None:
+    """The newest cursor value that was seen; None for what is read in full.
+
+    It is never older than before, unless all rows are looked at again in windows: until the last of them (`keeps`) it says
+    how far they have come, so that a run which stops there goes on from it.
+    """
     if cursor is None:
         return None
     known = state.watermark or {}
-    values = (
-        [datetime.fromisoformat(str(known["value"]))] if known.get("field") == cursor and known.get("value") else []
-    )
-    values += [newest] if newest else []
+    values = [newest] if newest else []
+    if keeps and known.get("field") == cursor and known.get("value"):
+        values.append(datetime.fromisoformat(str(known["value"])))
     return {"field": cursor, "value": max(values).isoformat() if values else None}
 
 

@@ -12,7 +12,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from dagster_project.errors import SalesforceError
+from dagster_project.errors import BudgetReachedError, IncompleteExtractError, SalesforceError
 from dagster_project.salesforce.auth import is_loopback
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 120.0
@@ -49,19 +49,25 @@ class _Session(requests.Session):
         return super().request(method, url, *args, **options)
 
 
-def session_for(url: str) -> requests.Session:
-    """A session for the org at `url` (checked by auth.checked_url); plain http goes to that very address only."""
+def session_for(url: str, *, once: bool = False) -> requests.Session:
+    """A session for the org at `url` (checked by auth.checked_url); plain http goes to that very address only.
+
+    `once`: what was sent is not sent again, for calls that would do twice what they do.
+    """
     retry = Retry(
-        total=RETRIES,
+        total=CONNECT_RETRIES if once else RETRIES,
         connect=CONNECT_RETRIES,
-        read=CONNECT_RETRIES,
+        read=0 if once else CONNECT_RETRIES,
+        # an answer of 429 says that nothing was done
+        status=CONNECT_RETRIES if once else None,
         redirect=0,
-        status_forcelist=_PASSING,
+        status_forcelist=(429,) if once else _PASSING,
         allowed_methods=None,
         backoff_factor=0.3,
         backoff_jitter=0.3,
         backoff_max=LONGEST_WAIT_SECONDS,
-        respect_retry_after_header=True,
+        # it would have a 503 sent again too
+        respect_retry_after_header=not once,
         retry_after_max=LONGEST_WAIT_SECONDS,
         raise_on_status=False,
     )
@@ -86,12 +92,21 @@ def refused(response: requests.Response, doing: str) -> SalesforceError:
             where=where,
             todo="Log in again; a fixed access token must be renewed.",
         )
+    if code == "EXCEEDED_QUOTA" and "jobs/query" in str(response.url):
+        return BudgetReachedError(
+            "the org's Bulk query jobs of 24 hours are used up.",
+            where=where,
+            todo="Run again when they have renewed; see `leanfunnel doctor`.",
+        )
     if code in ("REQUEST_LIMIT_EXCEEDED", "EXCEEDED_QUOTA", "TotalRequests Limit exceeded.") or status == 429:
-        return SalesforceError(
+        return BudgetReachedError(
             "the org's limit of API requests is used up.",
             where=where,
             todo="Wait until it renews (24 hours, rolling), or raise it; see `leanfunnel doctor`.",
         )
+    if code in ("INVALID_QUERY_LOCATOR", "QUERY_TIMEOUT"):
+        what = "the query's cursor is gone" if code == "INVALID_QUERY_LOCATOR" else "the query took the org too long"
+        return IncompleteExtractError(f"{what}.", where=where, todo="Run again; nothing of it was landed.")
     if code in ("API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED"):
         return SalesforceError(
             "the API is switched off for this org or user.", where=where, todo="Grant the permission 'API Enabled'."

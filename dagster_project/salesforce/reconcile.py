@@ -8,7 +8,7 @@ a stamp are read anew. What differs is landed like any batch, counted like any r
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from dagster_project.errors import IncompleteExtractError
 from dagster_project.salesforce import soql
+from dagster_project.salesforce.budget import Budget
 from dagster_project.salesforce.description import FieldDescription, ObjectDescription, readable_fields
-from dagster_project.salesforce.extract import OVERLAP, REST_FIRST_ROWS, Batch, LandedBefore
+from dagster_project.salesforce.extract import NOTES, OVERLAP, RECONCILING, Batch, LandedBefore
 from dagster_project.salesforce.guards import Addresses, expressions
 from dagster_project.salesforce.objects import OBJECTS, ObjectSpec, custom_object
+from dagster_project.salesforce.plan import choose
 
 if TYPE_CHECKING:
     import duckdb
@@ -80,6 +82,8 @@ class _Run:
     land: Callable[[Batch], object]
     addresses: Addresses
     progress: Callable[..., None]
+    notes: Path
+    kept_out: Callable[[str, Collection[str], datetime], str | None]
 
 
 @dataclass(frozen=True)
@@ -106,26 +110,28 @@ def reconcile_org(
     mapped_fields: Mapping[str, Sequence[str]] | None = None,
     addresses: Addresses | None = None,
     progress: Callable[..., None] = lambda name, event, **numbers: None,
+    kept_out: Callable[[str, Collection[str], datetime], str | None] = lambda name, columns, at: None,
 ) -> Iterator[Reconciled]:
     """Look at each of `objects` that was landed in whole before, and land what differs; gives one row per look, after its
     batch is landed, so that a look that is repeated after a crash changes nothing.
 
     `at`: the instant up to which the extraction of this run has read; `last`: (object, kind) to the newest look before. An
-    object that is looked at for the first time has just been read in full, which counts as a look. Raises SalesforceError,
+    object that is looked at for the first time has just been read in full, which counts as a look. `kept_out` (object, columns,
+    instant): SQL of rows that are not to be landed (forgotten, past their days), so that none counts as missed. Raises SalesforceError,
     IncompleteExtractError, and whatever `land` raises.
     """
     plan, extra, mapped = schedule or Schedule(), extra_fields or {}, mapped_fields or {}
-    run = _Run(client, org_id, at, land, addresses or Addresses("none"), progress)
+    run = _Run(client, org_id, at, land, addresses or Addresses("none"), progress, workdir / NOTES, kept_out)
     for name in objects:
         spec = OBJECTS.get(name) or custom_object(name)
         state = landed(name)
         # lists that are always read in full show by themselves what is gone
         if not spec.described or spec.key != ("Id",) or not _is_whole(state):
             continue
-        if state.extracted_at == at and state.batch_seq == 1 and not plan.now:
+        if _just_loaded(state, at) and not plan.now:
             yield from (Reconciled(name, kind, at) for kind in (DELETED, IDS, FORMULAS))
             continue
-        with tempfile.TemporaryDirectory(prefix="reconcile-", dir=workdir) as folder:
+        with tempfile.TemporaryDirectory(prefix=RECONCILING, dir=workdir) as folder:
             look = None if plan.now else _deleted(run, spec, state, Path(folder), last.get((name, DELETED)))
             due = {
                 IDS: plan.now or (look and look.due) or _is_due(last.get((name, IDS)), at, plan.ids_days),
@@ -135,7 +141,8 @@ def reconcile_org(
                 fields, _ = readable_fields(spec, description, extra.get(name, ()), mapped.get(name, ()), run.addresses)
                 formulas = [one for one in fields if description.fields[one].calculated]
                 if due[IDS]:
-                    yield _ids(run, _Object(spec, description, fields, landed(name), _below(folder, IDS)))
+                    here = _Object(spec, description, fields, landed(name), _below(folder, IDS))
+                    yield _ids(run, here)
                     # all Ids tell more than getDeleted would
                     look = look or Reconciled(name, DELETED, at)
                 if due[FORMULAS]:
@@ -161,6 +168,14 @@ def _is_whole(state: LandedBefore) -> bool:
     return state.batch_seq > 0 and bool(mark.get("value")) and "unfinished" not in mark
 
 
+def _just_loaded(state: LandedBefore, at: datetime) -> bool:
+    """Whether this run has read the object in full for the first time, in one window or several."""
+    window = getattr(state, "facts", {}).get("window") or {}
+    return (
+        state.extracted_at == at and window.get("load", "first") == "first" and window.get("part", 1) == state.batch_seq
+    )
+
+
 def _deleted(
     run: _Run, spec: ObjectSpec, state: LandedBefore, folder: Path, since: datetime | None
 ) -> Reconciled | None:
@@ -183,7 +198,11 @@ def _deleted(
         return None
     body = response.json()
     try:
-        ids = [str(one["id"]) for one in body["deletedRecords"]]
+        # one record may be deleted, restored and deleted again: its newest moment counts
+        listed = {
+            str(one["id"]): datetime.fromisoformat(str(one["deletedDate"])).astimezone(UTC)
+            for one in sorted(body["deletedRecords"], key=lambda one: str(one["deletedDate"]))
+        }
         covered = min(run.at, datetime.fromisoformat(str(body["latestDateCovered"])))
     except (KeyError, TypeError, ValueError):
         raise IncompleteExtractError(
@@ -193,27 +212,28 @@ def _deleted(
     cut = bool(earliest) and datetime.fromisoformat(str(earliest)) > since
     due = f"getDeleted knows nothing before {earliest}" if cut else None
     removed = 0
-    if ids:
+    if listed:
         import pyarrow as pa
 
         connection = _connect(folder)
         try:
-            connection.register("listed", pa.table({"Id": pa.array(ids, pa.string())}))
+            moments = pa.array(listed.values(), pa.timestamp("us", "UTC"))
+            connection.register("listed", pa.table({"Id": pa.array(listed, pa.string()), "deleted_at": moments}))
             path, removed = _changes().gone(
-                connection, 'o."Id" NOT IN (SELECT "Id" FROM listed)', state.files, folder, _stamp(run, state)
+                connection, 'o."Id" NOT IN (SELECT "Id" FROM listed)', state.files, folder, _stamp(run, state), "listed"
             )
         finally:
             connection.close()
         if removed:
             # the numbers of the last read stand beside what was learnt since
             facts = getattr(state, "facts", {})
-            _land(run, spec, state, path, removed, removed, {**facts.get("proof", {}), "get_deleted": len(ids)})
+            _land(run, spec, state, path, removed, removed, {**facts.get("proof", {}), "get_deleted": len(listed)})
     run.progress(name, "deleted", rows=removed)
-    return Reconciled(name, DELETED, covered.astimezone(UTC), len(ids), gone=removed, due=due)
+    return Reconciled(name, DELETED, covered.astimezone(UTC), len(listed), gone=removed, due=due)
 
 
 def _ids(run: _Run, here: _Object) -> Reconciled:
-    """All Ids of the org against all of the landing: what is gone, and what was missed."""
+    """All Ids of the org against all of the landing: what is gone and what was missed."""
     name, mark = here.spec.name, here.state.watermark or {}
     cursor = str(mark["field"])
     fields = [one for one in dict.fromkeys(("Id", cursor, "IsDeleted")) if one in here.description.fields]
@@ -226,7 +246,8 @@ def _ids(run: _Run, here: _Object) -> Reconciled:
         listed = f'o."Id" IN (SELECT "Id" FROM read_parquet({changes.text(str(source))}))'
         path, removed = changes.gone(connection, listed, here.state.files, here.folder, stamp)
         below = datetime.fromisoformat(str(mark["value"])) - OVERLAP
-        ids = changes.behind(connection, source, here.state.files, cursor, below)
+        kept_out = run.kept_out(name, fields, run.at)
+        ids = changes.behind(connection, source, here.state.files, cursor, below, kept_out)
         missed, paths = 0, [path] if removed else []
         if ids:
             arrived = _read_ids(run, here, connection, ids)
@@ -286,12 +307,17 @@ def _read(
     guarded = expressions(here.spec, kinds, run.addresses)
     target = decode.Target(here.folder / "typed.parquet", None)
     for attempt in (1, 2):
-        before, via = run.client.count(counting, doing=f"count of {name}"), "rest"
-        job = bulk.query_all(run.client, query, here.folder, name=name) if before > REST_FIRST_ROWS else None
+        before, job = run.client.count(counting, doing=f"count of {name}"), None
+        budget = run.client.budget or Budget()
+        via = choose(before, is_first=True, calls_left=budget.calls_left, jobs_left=budget.jobs_left)
+        if via == "bulk":
+            budget.spend_job()
+            job = bulk.query_all(run.client, query, here.folder, name=name, notes=run.notes)
         if job is not None:
-            via, processed = "bulk", job.processed
+            processed = job.processed
             decoded = decode.csv_pages(connection, name, kinds, job.pages, target, guarded)
         else:
+            via = "rest"
             pages, processed = rest.query_all(run.client, query, here.folder, name=name)
             decoded = decode.json_pages(connection, name, kinds, pages, target, guarded)
         after = run.client.count(counting, doing=f"count of {name}")

@@ -32,7 +32,8 @@ CREATE OR REPLACE TABLE control.definition (
 CREATE OR REPLACE TABLE control.field_inventory (object VARCHAR, field VARCHAR, status VARCHAR);
 CREATE OR REPLACE TABLE control.buyer_stage (sales_process VARCHAR, stage_name VARCHAR, buyer_stage VARCHAR);
 CREATE OR REPLACE TABLE control.landed_object (
-    object VARCHAR, batch_seq BIGINT, mode VARCHAR, counted BIGINT, counted_after BIGINT, received BIGINT, read_at TIMESTAMP
+    object VARCHAR, batch_seq BIGINT, mode VARCHAR, counted BIGINT, counted_after BIGINT, received BIGINT, read_at TIMESTAMP,
+    is_first_load BOOLEAN, is_whole BOOLEAN
 );
 CREATE OR REPLACE TABLE control.service_level (
     sales_process VARCHAR, stage_name VARCHAR, service_level_days DOUBLE, n_closed BIGINT, frozen_at TIMESTAMP
@@ -97,7 +98,7 @@ def write_control(
         _insert(connection, "control.field_inventory", list(inventory), 3)
         _insert(connection, "control.service_level", list(service_levels), 5)
         _insert(connection, "control.buyer_stage", list(buyer_stages), 3)
-        _insert(connection, "control.landed_object", list(landed_objects), 7)
+        _insert(connection, "control.landed_object", list(landed_objects), 9)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -85,35 +85,37 @@ def _one(db: duckdb.DuckDBPyConnection, sql: str) -> int:
 
 _STAGING = {
     "opportunity": ("Opportunity", {"opportunity_id": "Id", "stage_name": "StageName", "opportunity_name": "Name",
-                                    "close_on": "CloseDate", "owner_id": "OwnerId", "system_modstamp_at": "SystemModstamp"}),
+                                    "close_on": "CloseDate", "owner_id": "OwnerId", "is_deleted": "IsDeleted",
+                                    "last_modified_at": "LastModifiedDate", "system_modstamp_at": "SystemModstamp"}),
+    "account": ("Account", {"account_id": "Id", "account_name": "Name", "master_account_id": "MasterRecordId",
+                            "is_deleted": "IsDeleted", "system_modstamp_at": "SystemModstamp"}),
     "user": ("User", {"user_id": "Id", "user_name": "Name", "is_active": "IsActive", "system_modstamp_at": "SystemModstamp"}),
 }  # fmt: skip
 
 
 def compare_staging(org: Org, warehouse: Path) -> Counter[str]:
-    """The same of the staged opportunities and users: living records, by the columns that staging takes over as they are."""
+    """The same of the staged opportunities, accounts and users, by the columns that staging takes over as they are: those in
+    the recycle bin with what their deletion tells; what the org no longer has may be staged as deleted only."""
     wrong: Counter[str] = Counter()
     with duckdb.connect(str(warehouse), read_only=True) as db:
         db.execute("SET TimeZone = 'UTC'")
         for model, (name, columns) in _STAGING.items():
             db.register("truth", truth(org, name))
-            living = 'WHERE NOT "IsDeleted"' if name == "Opportunity" else ""
             row = db.execute("SELECT table_schema FROM information_schema.tables WHERE table_name = ?",
                              [f"stg_salesforce__{model}"]).fetchone()  # fmt: skip
             if row is None:
                 raise AssertionError(f"no model stg_salesforce__{model}")
             key = next(iter(columns))
-            staged = f'(SELECT * FROM "{row[0]}".stg_salesforce__{model} WHERE NOT is_deleted)'
-            real = f"(SELECT * FROM truth {living})"
+            staged = f'"{row[0]}".stg_salesforce__{model}'
             on, same = (
                 f's.{key} = t."Id"',
                 " AND ".join(f's.{s} IS NOT DISTINCT FROM t."{t}"' for s, t in columns.items()),
             )
             wrong += Counter(
-                lost=_one(db, f"SELECT count(*) FROM {real} t ANTI JOIN {staged} s ON {on}"),
+                lost=_one(db, f"SELECT count(*) FROM truth t ANTI JOIN {staged} s ON {on}"),
                 doubled=_one(db, f"SELECT count(*) - count(DISTINCT {key}) FROM {staged}")
-                + _one(db, f"SELECT count(*) FROM {staged} s ANTI JOIN {real} t ON {on}"),
-                stale=_one(db, f"SELECT count(*) FROM {real} t JOIN {staged} s ON {on} WHERE NOT ({same})"),
+                + _one(db, f"SELECT count(*) FROM {staged} s ANTI JOIN truth t ON {on} WHERE NOT s.is_deleted"),
+                stale=_one(db, f"SELECT count(*) FROM truth t JOIN {staged} s ON {on} WHERE NOT ({same})"),
             )
             db.unregister("truth")
     return wrong

@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 from dagster_project.landing import LandingLog
-from dagster_project.salesforce import changes, extract, rest, soql
+from dagster_project.salesforce import bulk, changes, extract, proof, reconcile, rest, soql
 
 
 @contextmanager
@@ -84,9 +84,11 @@ def _no_count() -> Iterator[None]:
                 extract,
                 "_complete",
                 ("if decoded.rows != processed:", "if False:"),
-                ("if decoded.rows != stated:", "if False:"),
             )
         )
+        stack.enter_context(_rewritten(proof, "judge", ("if before == received == after:", "if True:")))
+        stack.enter_context(_rewritten(reconcile, "_read", ("if decoded.rows == processed and", "if True or")))
+        stack.enter_context(mock.patch.object(bulk._Reading, "at_once", return_value=None))
         yield
 
 

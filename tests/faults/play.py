@@ -32,7 +32,9 @@ from dagster_project.errors import LeanfunnelError
 from dagster_project.home import Home
 from dagster_project.landing import LandingLog
 from dagster_project.salesforce import bulk, extract
+from dagster_project.salesforce import plan as sf_plan
 from dagster_project.salesforce.auth import ClientCredentials
+from dagster_project.salesforce.budget import Bounds
 from dagster_project.salesforce.objects import STAGE_PICKLIST
 from salesforce_simulator import bulk2, demo, rest
 from salesforce_simulator.errors import ApiError
@@ -81,11 +83,11 @@ class Outcome:
 class _Later:
     """A future that works when it is asked, in the asking thread."""
 
-    def __init__(self, work: Callable[..., Any], *given: Any) -> None:
-        self.work, self.given = work, given
+    def __init__(self, work: Callable[..., Any], *given: Any, **named: Any) -> None:
+        self.work, self.given, self.named = work, given, named
 
     def result(self) -> Any:
-        return self.work(*self.given)
+        return self.work(*self.given, **self.named)
 
 
 class _AtOnce:
@@ -103,19 +105,25 @@ class _InTurn:
 
     def __init__(self, *_: Any, **__: Any) -> None: ...
 
-    def submit(self, work: Callable[..., Any], *given: Any) -> _Later:
-        return _Later(work, *given)
+    def submit(self, work: Callable[..., Any], *given: Any, **named: Any) -> _Later:
+        return _Later(work, *given, **named)
 
     def shutdown(self, **_: Any) -> None: ...
 
 
+def _first(pending: list[_Later], **_: Any) -> Any:
+    """Stands for waiting: the one that was handed in first is done."""
+    return SimpleNamespace(done={pending[0]})
+
+
 @contextmanager
-def _repeatable(bulk_from: int, bug: str | None) -> Iterator[None]:
+def _repeatable(plan: Schedule, bug: str | None) -> Iterator[None]:
     """One thing after the other, no waiting, small limits; with a bug of MUTATIONS."""
     with ExitStack() as stack:
         for owner, name, value in (
-            (extract, "ThreadPoolExecutor", _InTurn), (extract, "as_completed", iter),
-            (extract, "REST_FIRST_ROWS", bulk_from), (extract, "REST_LATER_ROWS", bulk_from),
+            (extract, "ThreadPoolExecutor", _InTurn), (bulk, "ThreadPoolExecutor", _InTurn), (extract, "wait", _first),
+            (sf_plan, "REST_FIRST_ROWS", plan.bulk_from), (sf_plan, "REST_LATER_ROWS", plan.bulk_from),
+            (bulk, "AT_ONCE_FROM_ROWS", 0 if plan.side_by_side else 10**9),
             (bulk, "FIRST_WAIT_SECONDS", 0.001), (bulk, "LONGEST_WAIT_SECONDS", 0.002),
             (urllib3.Retry, "sleep", lambda *_, **__: None), (bulk2, "threading", _THREADING),
             # pages of five records
@@ -128,18 +136,20 @@ def _repeatable(bulk_from: int, bug: str | None) -> Iterator[None]:
         yield
 
 
-def _request(service_url: str, options: Options, home: Path) -> pipeline.Request:
+def _request(service_url: str, options: Options, home: Path, rows_per_window: int = 10**9) -> pipeline.Request:
     login = ClientCredentials(service_url, options.client_id, options.client_secret)
     return pipeline.Request(
-        Home(home), ROOT / "dbt", ROOT / "expectations", credentials=lambda: login, reporting_timezone="UTC"
-    )
+        Home(home), ROOT / "dbt", ROOT / "expectations", credentials=lambda: login, reporting_timezone="UTC",
+        bounds=Bounds(rows_per_window=rows_per_window),
+    )  # fmt: skip
 
 
-def _extract(url: str, home: Path, *, reconcile: bool = False) -> None:
-    pipeline.extract(replace(_request(url, Options(), home), reconcile=reconcile), objects=OBJECTS)
+def _extract(url: str, home: Path, plan: Schedule, *, reconcile: bool = False) -> None:
+    request = _request(url, Options(), home, plan.rows_per_window)
+    pipeline.extract(replace(request, reconcile=reconcile), objects=OBJECTS)
 
 
-def _until_killed(url: str, home: Path, bulk_from: int, bug: str | None, kill: Kill) -> None:
+def _until_killed(url: str, home: Path, plan: Schedule, bug: str | None, kill: Kill) -> None:
     """Runs in a process of its own, which ends itself at the event that `kill` names."""
     events, landing = 0, False
 
@@ -170,10 +180,10 @@ def _until_killed(url: str, home: Path, bulk_from: int, bug: str | None, kill: K
 
     with (
         mock.patch.object(LandingLog, "commit", watched_commit),
-        _repeatable(bulk_from, bug),
+        _repeatable(plan, bug),
     ):
         sys.addaudithook(hook)
-        _extract(url, home)
+        _extract(url, home, plan)
 
 
 def _load(url: str, home: Path, kill: Kill | None) -> None:
@@ -345,7 +355,7 @@ def play(plan: Schedule, *, bug: str | None = None) -> Outcome:
 
 def _play(plan: Schedule, bug: str | None, service: Service, home: Path, outcome: Outcome) -> None:
     changes = _Changes(service, plan.seed, home, outcome.changes)
-    with _repeatable(plan.bulk_from, bug):
+    with _repeatable(plan, bug):
         for step in plan.rounds:
             for change in step.changes:
                 try:
@@ -358,14 +368,14 @@ def _play(plan: Schedule, bug: str | None, service: Service, home: Path, outcome
                 for fault in step.faults
             )
             if step.kill:
-                code = _in_process(_until_killed, service.base_url, home, plan.bulk_from, bug, step.kill)
+                code = _in_process(_until_killed, service.base_url, home, plan, bug, step.kill)
                 if code == -signal.SIGKILL:
                     outcome.kills[step.kill.stage] += 1
                 elif code not in (0, 3):
                     raise AssertionError(f"seed {plan.seed}: a run ended with {code}")
             else:
                 try:
-                    _extract(service.base_url, home)
+                    _extract(service.base_url, home, plan)
                 except LeanfunnelError:
                     # what a fault may do; what it may not is change what is landed
                     outcome.changes["refused runs"] += 1
@@ -376,9 +386,9 @@ def _play(plan: Schedule, bug: str | None, service: Service, home: Path, outcome
         try:
             # a plain run leaves nothing lost and nothing stale; what went for good without a trace is found by comparing all
             # Ids, which a run does each week, and which must not mend what the plain run owes
-            _extract(service.base_url, home)
+            _extract(service.base_url, home, plan)
             plain = compare(service.org, home / "landing", OBJECTS)
-            _extract(service.base_url, home, reconcile=True)
+            _extract(service.base_url, home, plan, reconcile=True)
         except LeanfunnelError as error:
             outcome.failed = str(error)
             return

@@ -6,29 +6,29 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-REST, MORE, BULK = "rest_query", "rest_query_more", "bulk_results"
+REST, MORE, BULK, LINKS = "rest_query", "rest_query_more", "bulk_results", "bulk_result_pages"
 # each kind of fault and the requests that it makes sense on
 FAULTS: dict[str, tuple[str, ...]] = {
-    "session_expired": ("describe", REST, BULK, "bulk_status"),
+    "session_expired": ("describe", REST, BULK, LINKS, "bulk_status"),
     "login_refused": ("token",),
     "request_limit_exceeded": (REST, "describe", "bulk_create"),
     "daily_jobs_used_up": ("bulk_create",),
     "rate_limited": (REST, MORE, BULK),
-    "server_unavailable": (REST, MORE, BULK, "bulk_status"),
+    "server_unavailable": (REST, MORE, BULK, LINKS, "bulk_status"),
     "truncated_body": (REST, MORE, BULK),
     "cut_chunk": (REST, MORE, BULK),
     "truncated_gzip": (REST, MORE, BULK),
     "close_delimited": (REST, MORE, BULK),
-    "reset": (REST, MORE, BULK),
+    "reset": (REST, MORE, BULK, LINKS, "bulk_status"),
     "stall": (REST, BULK),
     "slow_drip": (REST, BULK),
-    "wrong_encoding": (REST, BULK),
+    "wrong_encoding": (REST, BULK, LINKS),
     "drop_row": (REST, MORE, BULK),
     "wrong_count": (REST, BULK, "bulk_status"),
     "missing_count": (BULK,),
     "missing_locator": (BULK,),
-    "missing_page": (REST, BULK),
-    "repeated_page": (MORE, BULK),
+    "missing_page": (REST, BULK, LINKS),
+    "repeated_page": (MORE, BULK, LINKS),
     "tiny_page": (BULK,),
     "empty_page": (BULK,),
     "cut_row": (BULK,),
@@ -39,6 +39,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "job_aborted": ("bulk_create",),
     "job_stuck": ("bulk_create",),
     "job_deleted": ("bulk_status", BULK),
+    "not_served": (LINKS,),
     "version_conflict": ("describe", REST, "bulk_create"),
     "bulk_unsupported": ("bulk_create",),
     "rows_change": (REST, MORE, BULK),
@@ -87,6 +88,16 @@ class Schedule:
     rounds: tuple[Round, ...]
     load: bool
     load_kill: Kill | None
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether a job's pages are read by `resultPages`."""
+        return self.seed % 3 != 2
+
+    @property
+    def rows_per_window(self) -> int:
+        """Two schedules of five read in windows of a few records."""
+        return 9 if self.seed % 5 in (1, 4) else 1_000_000
 
 
 def schedule(seed: int, *, load_every: int = 25) -> Schedule:

@@ -4,7 +4,9 @@
 ends a staging model: one row per key. A rebuild from nothing and a run of increments give the same rows, because versions are
 ordered by batch first, and a batch is applied whole.
 
-A tombstone (`_operation` = 'delete') may carry the Id alone: the record keeps its last known values and is marked deleted.
+A deletion (`_operation` = 'delete') carries the record as it went: when, and into which record it was merged. It counts like
+any version, also where it is the first that was seen. A tombstone may carry the Id alone: the record then keeps its last known
+values and is marked deleted; where it has none, it is left out.
 -#}
 {% macro not_yet_applied() -%}
     "Id" is not null
@@ -32,10 +34,12 @@ versions as (
 ranked as (
     select
         *,
+        _operation = 'delete' and is_deleted is null and system_modstamp_at is null as _is_bare,
         row_number() over (
             partition by {{ key }}
             order by
-                (_operation = 'delete'), _batch_seq desc, system_modstamp_at desc nulls last
+                (_operation = 'delete' and is_deleted is null and system_modstamp_at is null),
+                _batch_seq desc, system_modstamp_at desc nulls last
                 {%- for column in tie_breakers %}, {{ column }} desc nulls last{% endfor %}
         ) as _rank,
         max(case when _operation = 'delete' then _batch_seq end) over (partition by {{ key }}) as _deleted_in,
@@ -44,12 +48,12 @@ ranked as (
 )
 
 select
-    * exclude (_rank, _deleted_in, _newest_extracted_at, _operation)
+    * exclude (_rank, _is_bare, _deleted_in, _newest_extracted_at, _operation)
     replace (
         coalesce(is_deleted, false) or coalesce(_deleted_in >= _batch_seq, false) as is_deleted,
         greatest(_batch_seq, coalesce(_deleted_in, _batch_seq)) as _batch_seq,
         _newest_extracted_at as _extracted_at
     )
 from ranked
-where _rank = 1 and _operation <> 'delete'
+where _rank = 1 and not _is_bare
 {%- endmacro %}

@@ -18,5 +18,6 @@ select
     accounts.is_deleted
 from accounts
 cross join run
-left join accounts as masters on accounts.master_account_id = masters.account_id
+left join {{ ref('int_merged_records') }} as merges on accounts.account_id = merges.loser_id
+left join accounts as masters on merges.master_id = masters.account_id
 where accounts.created_at <= run.as_of

@@ -57,9 +57,9 @@ select
     end as rows_off_count,
     standing.rows_standing,
     standing.rows_gone,
-    -- the first batch brings what was deleted long ago: it shows no fall
+    -- the first load brings what was deleted long ago: it shows no fall
     case
-        when landed.batch_seq = 1 then 0.0
+        when landed.is_first_load then 0.0
         when standing.rows_standing + standing.rows_gone > 0
             then cast(standing.rows_gone as double) / (standing.rows_standing + standing.rows_gone)
     end as share_gone,

@@ -50,9 +50,10 @@ first_wins as (
 roles as (
     select
         entries.visit_key,
-        count(distinct roles.contact_id) as n
+        count(distinct coalesce(merges.master_id, roles.contact_id)) as n
     from entries
     inner join {{ ref('stg_salesforce__opportunity_contact_role') }} as roles on entries.opportunity_id = roles.opportunity_id
+    left join {{ ref('int_merged_records') }} as merges on roles.contact_id = merges.loser_id
     where roles.created_at <= entries.entered_at and (not roles.is_deleted or roles.last_modified_at > entries.entered_at)
     group by entries.visit_key
 ),
@@ -92,10 +93,11 @@ attendees as (
 people as (
     select
         entries.visit_key,
-        count(distinct attendees.person_id) as n
+        count(distinct coalesce(merges.master_id, attendees.person_id)) as n
     from entries
     inner join {{ ref('int_customer_responses') }} as responses on entries.opportunity_id = responses.opportunity_id
     inner join attendees on responses.response_id = attendees.event_id
+    left join {{ ref('int_merged_records') }} as merges on attendees.person_id = merges.loser_id
     where responses.response_kind = 'meeting_held' and responses.responded_at <= entries.entered_at
     group by entries.visit_key
 ),

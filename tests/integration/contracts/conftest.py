@@ -24,7 +24,8 @@ _INVENTORY = [
     ("Opportunity", None, "present"), ("Opportunity", "Amount", "present"), ("OpportunityHistory", None, "present"),
     ("OpportunityContactRole", None, "present"), ("Event", None, "present"), ("EmailMessage", None, "present"),
     ("Opportunity", "AccountId", "present"), ("Opportunity", "Type", "present"), ("Opportunity", "CurrencyIsoCode", "present"),
-    ("User", None, "present"), ("User", "IsActive", "present"), ("CurrencyType", None, "present"),
+    ("Lead", None, "present"), ("Lead", "OwnerId", "present"), ("Lead", "Email", "present"), ("Task", None, "present"),
+    ("Account", None, "present"), ("Contact", None, "present"), ("User", None, "present"), ("User", "IsActive", "present"), ("CurrencyType", None, "present"),
     ("stage_map", None, "present"), ("stage_map", "buyer_stage", "present"),
     *(("mapped", meaning, "present") for meaning in MAPPED),
 ]  # fmt: skip

@@ -6,9 +6,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
-from dagster_project.contracts.sample import SampleError, draw, record_verdicts, shares, week_of
+from dagster_project.contracts.sample import SAMPLE_SCHEMA, SampleError, draw, record_verdicts, shares, week_of
+from dagster_project.landing import AppendOnlyTable
 
 MONDAY = date(2026, 6, 22)
 NOW = datetime(2026, 7, 1, 9, tzinfo=UTC)
@@ -120,6 +122,27 @@ def test_a_file_that_cannot_be_used_writes_nothing(tmp_path: Path, text: str, to
         record_verdicts(tmp_path, MONDAY, file, by="Rita", at=NOW)
     assert told in str(error.value)
     assert not (tmp_path / "sample_verdicts").exists()
+
+
+def test_an_id_of_15_characters_is_that_of_the_sample(tmp_path: Path) -> None:
+    drawn = pa.Table.from_pylist(
+        [
+            {
+                "week_starts_on": MONDAY,
+                "stratum": "won",
+                "draw": 1,
+                "record_id": "006000000000123AAA",
+                "stratum_size": 1,
+                "seed": 1,
+                "drawn_as_of": NOW,
+            }
+        ],
+        schema=SAMPLE_SCHEMA,
+    )
+    AppendOnlyTable(tmp_path / "samples").append(drawn)
+    (tmp_path / "said.csv").write_text("record_id,verdict\n006000000000123,right\n")
+    assert record_verdicts(tmp_path, MONDAY, tmp_path / "said.csv", by="Rita", at=NOW) == 1
+    assert [share.right for share in shares(tmp_path, MONDAY, minimum_n=1)] == [0, 0, 1]
 
 
 def test_verdicts_need_a_sample(tmp_path: Path) -> None:

@@ -155,7 +155,40 @@ def audited(
         {"row_key": key, "deals_with_reason": 100, "share_of_other": share}
         for key, share in (("l-tenth", 0.1), ("l-more", 0.5), ("l-near", 0.0999), ("l-too-few", None))
     ]
+    lead = {
+        "is_open": True,
+        "is_converted": False,
+        "has_owner": True,
+        "hours_to_first_touch": 24,
+        "open_leads_alike": 1,
+    }
+    converted = {
+        "is_open": False,
+        "is_converted": True,
+        "has_account": True,
+        "has_contact": True,
+        "has_opportunity": True,
+    }
+    leads = [
+        {**lead, "row_key": key, "record_id": key, **changed}
+        for key, changed in {
+            "d-queue": {"has_owner": False, "hours_to_first_touch": 1},
+            "d-late": {"hours_to_first_touch": 24.01},
+            "d-near": {},
+            "d-near-given-up": {"is_open": False, "hours_to_first_touch": 900, "open_leads_alike": None},
+            "d-hidden": {"has_owner": None},
+            "d-twice-1": {"open_leads_alike": 2},
+            "d-twice-2": {"open_leads_alike": 2},
+            "d-no-address": {"open_leads_alike": None},
+            "d-no-account": {**converted, "has_account": False},
+            "d-no-contact": {**converted, "has_contact": False},
+            "d-no-deal": {**converted, "has_opportunity": False},
+            "d-near-converted": {**converted, "has_owner": False, "hours_to_first_touch": 900, "open_leads_alike": 2},
+            "d-near-without-deal": {**converted, "has_opportunity": None},
+        }.items()
+    ]
     others = {
+        "lead": leads,
         "activity": activities,
         "currency": currencies,
         "landed_object": objects,
@@ -183,6 +216,8 @@ BREACHES = {
     14: {"r14-breach"},
     15: {"r15-signal"},
     16: {"r16-breach"},
+    17: {"d-queue", "d-late"},
+    18: {"d-no-account", "d-no-contact", "d-no-deal"},
     19: {"r19-breach-1", "r19-breach-2"},
     20: {"t-unlinked", "t-future", "t-no-direction", "t-all", "t-mail-future"},
     21: {"GBP", "JPY"},
@@ -190,6 +225,7 @@ BREACHES = {
     23: {"s-nothing"},
     24: {"l-tenth", "l-more"},
     25: {"Task/stale"},
+    26: {"d-twice-1", "d-twice-2"},
 }
 UNKNOWN = {
     3: {"r3-no-history": "last_history_stage_name missing"},
@@ -209,6 +245,7 @@ UNKNOWN = {
         "r15-elsewhere": "days_in_stage missing",
     },
     16: {"r4-unmapped": "is_open missing", "r16-hidden": "is_owner_active missing"},
+    17: {"d-hidden": "has_owner missing"},
     19: {"r4-unmapped": "is_open missing", "r19-no-type": "open_deals_alike missing"},
     20: {"t-mail": "is_linked missing"},
     22: {"OpportunityStage/unproven": "rows_off_count missing"},
@@ -252,6 +289,7 @@ def test_not_applicable_is_counted_apart(audited: Any) -> None:
     assert counts[20] == 1, "a meeting among ourselves"
     assert counts[21] == counts[24] == 0
     assert (counts[22], counts[23], counts[25]) == (2, 2, 6)
+    assert (counts[17], counts[18], counts[26]) == (6, 8, 7)
 
 
 def test_the_observed_value_is_what_the_person_sees(audited: Any, make: Any) -> None:

@@ -282,14 +282,15 @@ def test_a_landed_object_shows_when_it_was_read_what_it_lacks_and_what_is_gone(b
     bench.control()
     with bench.connect() as connection:
         connection.executemany(
-            "insert into control.landed_object values (?, ?, ?, ?, ?, ?, ?)",
+            "insert into control.landed_object values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                ("Opportunity", 1, "full", 10, None, 10, read),
-                ("User", 1, "full", 5, None, 4, read),
-                ("Task", 1, "full", 100, 90, 95, read - timedelta(hours=37)),
-                ("Event", 1, "full", 100, 110, 111, read),
-                ("Account", 2, "incremental", None, None, None, read),
-                ("Organization", 1, "full", 1, None, 1, read + timedelta(hours=1)),
+                # the second window of a first load: what was deleted long ago is no fall
+                ("Opportunity", 2, "full", 10, 10, 10, read, True, True),
+                ("User", 1, "full", 5, None, 4, read, True, True),
+                ("Task", 1, "full", 100, 90, 95, read - timedelta(hours=37), True, True),
+                ("Event", 1, "full", 100, 110, 111, read, True, True),
+                ("Account", 2, "incremental", None, None, None, read, False, False),
+                ("Organization", 1, "full", 1, None, 1, read + timedelta(hours=1), True, True),
             ],
         )
     bench.build()
@@ -304,7 +305,7 @@ def test_a_landed_object_shows_when_it_was_read_what_it_lacks_and_what_is_gone(b
     # the second batch deletes three of the nine that stood, and nothing of what was gone before
     bench.land("Opportunity", [bench.deal(n, IsDeleted=True) for n in (2, 3, 4)], batch=2, operation="delete")
     with bench.connect() as connection:
-        connection.execute("update control.landed_object set batch_seq = 2 where object = 'Opportunity'")
+        connection.execute("update control.landed_object set is_first_load = false where object = 'Opportunity'")
     bench.build()
     found = by_key(
         bench, "int_audit__landed_object", "cast(rows_standing as integer), cast(rows_gone as integer), share_gone"

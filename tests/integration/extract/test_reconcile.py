@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,15 @@ def _newest(home: Path, record: str) -> tuple[Any, ...]:
     return row
 
 
+def _deletion(home: Path, record: str) -> tuple[Any, ...]:
+    """IsDeleted and stamps of a record's tombstone."""
+    files = LandingLog(home / "landing").state("Opportunity").files
+    query = "SELECT IsDeleted, epoch_ms(LastModifiedDate), epoch_ms(SystemModstamp) FROM read_parquet(?, union_by_name = true)"
+    row = duckdb.execute(f"{query} WHERE Id = ? AND _operation = 'delete'", [files, record]).fetchone()
+    assert row is not None
+    return row[0], *(datetime.fromtimestamp(instant / 1000, UTC) for instant in row[1:])
+
+
 def _same(service: Service, home: Path) -> bool:
     return not any(compare(service.org, home / "landing", OBJECTS).values())
 
@@ -88,9 +97,11 @@ def test_a_record_purged_before_it_was_seen_deleted_is_told_by_get_deleted(servi
     before = _newest(tmp_path, gone)
     _later(service, hours=1)
     service.org.purge("Opportunity", gone)
+    purged_at = service.org.now.replace(microsecond=0)
     _later(service, hours=1)
     looks = _run(service, tmp_path)
     assert looks["Opportunity", "deleted"].gone == 1
+    assert _deletion(tmp_path, gone) == (True, purged_at, purged_at)
     assert ("Opportunity", "ids") not in looks
     assert _newest(tmp_path, gone) == ("delete", *before[1:])
     assert _newest(tmp_path, kept)[0] == "upsert"
@@ -112,6 +123,8 @@ def test_what_the_log_of_deletions_forgot_is_found_by_comparing_all_ids(service:
     _later(service, days=1, hours=1)
     assert _run(service, tmp_path)["Opportunity", "ids"].gone == 1
     assert _newest(tmp_path, gone)[0] == "delete"
+    looked_at = LandingLog(tmp_path / "landing").state("Opportunity").extracted_at
+    assert _deletion(tmp_path, gone) == (True, looked_at, looked_at)
     assert _same(service, tmp_path)
 
 

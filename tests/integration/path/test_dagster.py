@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from salesforce_simulator.process import running_simulator
+
+EMAIL_KEY = "canary-email-key-of-32-characters"
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +24,7 @@ def result(tmp_path_factory: pytest.TempPathFactory):
         patch.setenv("SALESFORCE_LOGIN_URL", org["url"])
         patch.setenv("SALESFORCE_CLIENT_ID", org["client_id"])
         patch.setenv("SALESFORCE_CLIENT_SECRET", org["client_secret"])
+        patch.setenv("LEANFUNNEL_EMAIL_KEY", EMAIL_KEY)
         patch.chdir(folder)
         from dagster import DagsterInstance
 
@@ -28,7 +32,8 @@ def result(tmp_path_factory: pytest.TempPathFactory):
         from dagster_project.definitions import build_defs
 
         defs = build_defs(settings.load())
-        with DagsterInstance.ephemeral() as instance:
+        (folder / "dagster").mkdir()
+        with DagsterInstance.local_temp(str(folder / "dagster")) as instance:
             run = defs.resolve_job_def("full_path").execute_in_process(instance=instance)
             yield run, defs, folder / "home", org
 
@@ -76,13 +81,29 @@ def test_each_definition_is_an_asset_check_with_counts_and_samples(result) -> No
 
 
 def test_no_secret_is_part_of_the_run_or_its_events(result) -> None:
-    run, _, _, org = result
-    assert org["client_secret"] not in "".join(map(str, run.all_events))
-    assert org["client_secret"] not in str(run.dagster_run.run_config)
+    run, _, home, org = result
+    for secret in (org["client_secret"], EMAIL_KEY):
+        assert secret not in "".join(map(str, run.all_events))
+        assert secret not in str(run.dagster_run.run_config)
+        files = [path for path in home.parent.rglob("*") if path.is_file()]
+        assert {"dagster", "home"} <= {path.relative_to(home.parent).parts[0] for path in files}
+        for path in files:
+            # logs, events, commits, state, dbt's files; the cells of Parquet files are read, since they are compressed
+            assert secret.encode() not in path.read_bytes(), path
+            if path.suffix == ".parquet":
+                query = f"SELECT count(*) FROM (SELECT t::VARCHAR AS row FROM read_parquet('{path}') AS t) WHERE contains(row, ?)"
+                assert duckdb.execute(query, [secret]).fetchone() == (0,), path
+        for name in ("published/current/leanfunnel.duckdb", "warehouse/conformed.duckdb"):
+            with duckdb.connect(str(home / name), read_only=True) as mart:
+                for schema, table in mart.execute("SELECT schema_name, table_name FROM duckdb_tables()").fetchall():
+                    query = f'SELECT count(*) FROM "{schema}"."{table}" AS t WHERE contains(t::VARCHAR, ?)'
+                    assert mart.execute(query, [secret]).fetchone() == (0,), table
 
 
 def test_a_daily_schedule_and_pools_of_one_are_shipped(result, tmp_path: Path) -> None:
     _, defs, _, _ = result
+    from dagster import AssetKey
+
     from dagster_project.dev import write_instance
     from dagster_project.resources import WAREHOUSE_POOL
 
@@ -90,6 +111,8 @@ def test_a_daily_schedule_and_pools_of_one_are_shipped(result, tmp_path: Path) -
     writers = [assets for assets in defs.assets if assets.op.pool]
     assert len(writers) == len(list(defs.assets))
     assert {assets.op.pool for assets in writers} == {WAREHOUSE_POOL}
+    # nothing is written to the org unless leanfunnel.yml says so
+    assert AssetKey(["salesforce", "worklist"]) not in {key for assets in defs.assets for key in assets.keys}
     text = (write_instance(tmp_path / "dagster") / "dagster.yaml").read_text()
     assert "default_limit: 1" in text
     assert "enabled: false" in text

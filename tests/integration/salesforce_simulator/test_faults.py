@@ -247,6 +247,24 @@ def test_pages_of_a_query_that_do_not_add_up(http: requests.Session, kind: str, 
     assert found == rows
 
 
+def test_addresses_of_pages_that_are_missing_repeated_or_not_served(http: requests.Session) -> None:
+    path, _ = _finished_job(http)
+
+    def urls() -> list[str]:
+        body = http.get(f"{path}/resultPages", params={"maxRecords": "1"}).json()
+        return [page["resultUrl"] for page in body["resultPages"]]
+
+    whole = urls()
+    assert len(whole) > 2
+    _plan(http, "missing_page", on="bulk_result_pages")
+    assert urls() == whole[:-1]
+    _plan(http, "repeated_page", on="bulk_result_pages")
+    assert urls() == [*whole[:-1], whole[0]]
+    _plan(http, "not_served", on="bulk_result_pages")
+    assert http.get(f"{path}/resultPages").status_code == 404
+    assert urls() == whole
+
+
 def test_a_cut_row_and_a_nul(http: requests.Session) -> None:
     path, _ = _finished_job(http)
     whole = http.get(f"{path}/results").text

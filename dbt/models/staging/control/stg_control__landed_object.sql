@@ -5,5 +5,7 @@ select
     counted,
     counted_after,
     received,
-    read_at
+    read_at,
+    is_first_load,
+    is_whole
 from {{ source('control', 'landed_object') }}
