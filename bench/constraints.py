@@ -129,14 +129,19 @@ def _judge(case: Case) -> tuple[Case, str, float]:
 
 
 def measure(seeds: range, processes: int) -> dict[str, Any]:
-    """The whole confusion matrix over `seeds`: {row: {location or undetermined: orgs}}, and CPU seconds an org."""
+    """The whole confusion matrix over `seeds`: {row: {location or undetermined: orgs}}, and CPU seconds an org.
+
+    Each org is told on stderr when it is judged.
+    """
     matrix: dict[str, Counter[str]] = {}
     spent = 0.0
     folder = tempfile.mkdtemp()
     try:
         with multiprocessing.get_context("spawn").Pool(processes, _begin, (folder,)) as pool:
-            for (scenario, strength, _), named, seconds in pool.imap_unordered(_judge, list(cases(seeds))):
-                matrix.setdefault(" ".join(filter(None, (scenario, strength))), Counter())[named] += 1
+            for (scenario, strength, seed), named, seconds in pool.imap_unordered(_judge, list(cases(seeds))):
+                row = " ".join(filter(None, (scenario, strength)))
+                print(f"seed {seed}, {row}: {named}", file=sys.stderr, flush=True)
+                matrix.setdefault(row, Counter())[named] += 1
                 spent += seconds
             pool.close()
             pool.join()
