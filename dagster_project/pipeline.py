@@ -61,6 +61,7 @@ class Request:
     minimum_n: int = 20
     conversion_days: int = 90
     measurable_share: float = 0.20
+    team: str = "manager"
     extra_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mapped_fields: Mapping[str, str] = field(default_factory=dict)
     addresses: Addresses | None = None
@@ -356,6 +357,7 @@ def make_plan(
     Without `server_time` (a run from the landing) as_of is the current publication's, else the last extraction's.
     Returns the plan, and the path of the stage map where one had to be proposed. Raises SettingsError.
     """
+    from dagster_project.contracts.kept import last_said
     from dagster_project.landing import LandingLog
 
     org = read_org(request.home)
@@ -397,7 +399,8 @@ def make_plan(
         "inventory": inventory,
         "stage_map": _hash_files(request.home.stage_map),
         "definitions": _hash_files(request.definitions),
-        "options": [str(zone), request.minimum_n, request.conversion_days, request.measurable_share],
+        "options": [str(zone), request.minimum_n, request.conversion_days, request.measurable_share, request.team],
+        "said": last_said(request.home.state),
         "instance_url": org.instance_url,
         "code": code,
         "as_of": moment,
@@ -423,7 +426,7 @@ def make_plan(
         and existing.fingerprint == fingerprint
         and home.conformed.exists()
     ):
-        plan = replace(plan, skip="neither data nor definitions nor the date of as_of changed")
+        plan = replace(plan, skip="neither data nor definitions nor the date of as_of changed, and nothing was decided")
     return plan, proposed
 
 
@@ -493,6 +496,7 @@ def prepare(request: Request, plan: Plan) -> None:
             reporting_timezone=str(zone),
             fiscal_year_start_month=org.fiscal_year_start_month,
             measurable_share=request.measurable_share,
+            team=request.team,
         )
         control.write_control(
             connection,
