@@ -490,6 +490,7 @@ def prepare(request: Request, plan: Plan) -> None:
             reporting_timezone=str(zone),
             fiscal_year_start_month=org.fiscal_year_start_month,
             measurable_share=request.measurable_share,
+            team=request.team,
         )
         control.write_control(
             connection,

@@ -48,6 +48,7 @@ class Request:
     minimum_n: int = 20
     conversion_days: int = 90
     measurable_share: float = 0.20
+    team: str = "manager"
     extra_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     mapped_fields: Mapping[str, str] = field(default_factory=dict)
     addresses: Addresses | None = None
@@ -125,6 +126,7 @@ def make_plan(
     Returns the plan, and the path of the stage map where one had to be proposed. Raises SettingsError.
     """
     from dagster_project import erasure
+    from dagster_project.contracts.kept import last_said
     from dagster_project.contracts.overrides import Overrides
     from dagster_project.landing import LandingLog
 
@@ -169,7 +171,8 @@ def make_plan(
         "inventory": inventory,
         "stage_map": _hash_files(request.home.stage_map),
         "definitions": _hash_files(request.definitions),
-        "options": [str(zone), request.minimum_n, request.conversion_days, request.measurable_share],
+        "options": [str(zone), request.minimum_n, request.conversion_days, request.measurable_share, request.team],
+        "said": last_said(request.home.state),
         "overrides": [
             one.facts() for one in Overrides(request.home.state).standing(as_of.astimezone(zone).date()).values()
         ],
@@ -198,7 +201,7 @@ def make_plan(
         and existing.fingerprint == fingerprint
         and home.conformed.exists()
     ):
-        plan = replace(plan, skip="neither data nor definitions nor the date of as_of changed")
+        plan = replace(plan, skip="neither data nor definitions nor the date of as_of changed, and nothing was decided")
     return plan, proposed
 
 

@@ -264,7 +264,7 @@ FROM rpt_wip_aging ORDER BY attention_rank LIMIT 8"""
 _SCORECARD = """
 SELECT definition_id, title, replace(kind, '_', ' '), met, breached, unknown,
        CASE WHEN state = 'measured' THEN mode ELSE state || coalesce(': ' || state_cause, '') END
-FROM rpt_definition_scorecard ORDER BY rule_number"""
+FROM rpt_definition_scorecard WHERE scope = 'all' AND is_latest ORDER BY rule_number"""
 
 
 def _constraint_lines(mart: duckdb.DuckDBPyConnection) -> Iterator[str]:

@@ -23,7 +23,7 @@ from dagster_project.pipeline import Request
 from dagster_project.salesforce import auth
 from dagster_project.salesforce.budget import ROWS_A_WINDOW, Bounds
 from dagster_project.salesforce.guards import Addresses
-from dagster_project.salesforce.objects import MAPPED_FIELDS, OBJECTS
+from dagster_project.salesforce.objects import MAPPED_FIELDS, OBJECTS, TEAM
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 """The checkout: `dbt/` and the shipped `expectations/` lie beside the package."""
@@ -52,6 +52,10 @@ class RunOptions(BaseModel):
     conversion_days: int = Field(90, ge=1, le=1000, description="days within which an entry may convert")
     measurable_share: float = Field(
         0.20, ge=0, le=1, description="largest share of won deals without a customer response"
+    )
+    team: str = Field(
+        "manager",
+        description="whose team a user is in: the manager's, the role's, or a text field of User, as Department",
     )
     extra_fields: dict[str, list[str]] = Field(
         default_factory=dict, description="further fields by object, landed as they are: {Opportunity: [Region__c]}"
@@ -104,6 +108,12 @@ class RunOptions(BaseModel):
         # YAML reads a bare `off` as false
         return "off" if value is False else value
 
+    @property
+    def mapped_fields_and_team(self) -> dict[str, str]:
+        """The mapped fields, with the field of User that says the team where one does."""
+        team = {} if self.team in ("manager", "role") else {TEAM: f"User.{self.team}"}
+        return {**self.mapped_fields, **team}
+
     @field_validator("extra_objects")
     @classmethod
     def _custom_objects(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -124,14 +134,22 @@ class RunOptions(BaseModel):
                 raise ValueError(f"'{value}' is no IANA time zone; write for example Europe/Berlin") from error
         return value
 
+    @field_validator("team")
+    @classmethod
+    def _known_team(cls, value: str) -> str:
+        if value not in ("manager", "role") and not value.isidentifier():
+            raise ValueError(f"'{value}' is no team; write manager, role, or the API name of a field of User")
+        return value
+
     @field_validator("mapped_fields")
     @classmethod
     def _known_meaning(cls, value: dict[str, str]) -> dict[str, str]:
         for meaning, path in value.items():
+            if meaning == TEAM:
+                raise ValueError("the team is a setting of its own: team: Department")
             if meaning not in MAPPED_FIELDS:
-                raise ValueError(
-                    f"nothing needs '{meaning}'.{nearest(meaning, MAPPED_FIELDS)} Known: {', '.join(MAPPED_FIELDS)}"
-                )
+                known = [name for name in MAPPED_FIELDS if name != TEAM]
+                raise ValueError(f"nothing needs '{meaning}'.{nearest(meaning, known)} Known: {', '.join(known)}")
             wanted = MAPPED_FIELDS[meaning][0]
             name, _, field = path.partition(".")
             if name != wanted or not field.isidentifier():
@@ -219,8 +237,9 @@ class Settings(BaseModel):
             minimum_n=options.minimum_n,
             conversion_days=options.conversion_days,
             measurable_share=options.measurable_share,
+            team=options.team,
             extra_fields=self.wanted_fields,
-            mapped_fields=options.mapped_fields,
+            mapped_fields=options.mapped_fields_and_team,
             addresses=self.addresses,
             reconcile_days=options.reconcile_days,
             refresh_formulas_days=options.refresh_formulas_days,

@@ -20,10 +20,11 @@ from dagster_project.contracts.conditions import quoted
 from dagster_project.contracts.definition import Definition
 from dagster_project.contracts.entities import SCHEMA, Entity
 from dagster_project.contracts.gx_client import AuditProcess
+from dagster_project.contracts.kept import show_kept
 from dagster_project.contracts.ledger import Ledger
 from dagster_project.contracts.report import AuditReport, DefinitionResult, Sample
 from dagster_project.contracts.service_levels import freeze
-from dagster_project.contracts.verdicts import Counts, gx_checks, write_verdicts
+from dagster_project.contracts.verdicts import OWNERS, Counts, gx_checks, write_verdicts
 from dagster_project.errors import ContractError
 from dagster_project.warehouse.database import open_database
 
@@ -46,7 +47,7 @@ def audit(
 ) -> AuditReport:
     """Judge every row of every definition's entity, at `as_of` (UTC), which must be that of `control.run`.
 
-    Replaces `audit.verdict`, `audit.definition_run` and `audit.ledger` in `conformed`, and appends to the ledger under
+    Replaces the tables of schema `audit` in `conformed`, and appends to the ledger under
     `state` what is new, unless `record` is False or a later as_of is recorded. `process` may have been started earlier.
     Raises ContractError where the audit could not be carried out, WarehouseError where the file cannot be used.
     """
@@ -67,11 +68,13 @@ def audit(
         connection.execute("BEGIN")
         connection.execute("DELETE FROM audit.verdict")
         connection.execute("DELETE FROM audit.definition_run")
+        connection.execute("DELETE FROM audit.definition_count")
+        teams = _has_teams(connection)
         results = []
         for definition in definitions:
             counts = None
             if states[definition.id][0] == "measured":
-                counts = write_verdicts(connection, definition, answers, types[definition.entity])
+                counts = write_verdicts(connection, definition, answers, types[definition.entity], teams=teams)
             results.append(_result(connection, definition, states[definition.id], counts, types))
         rows = [[getattr(result, column) for column in _RUN_COLUMNS] for result in results]
         if rows:
@@ -88,6 +91,7 @@ def audit(
         if recorded:
             freeze(connection, state, [d for d in definitions if states[d.id][0] == "measured"], instant)
         ledger.write()
+        show_kept(connection, state, instant, is_newest=ledger.is_newest)
         seconds["ledger"] = time.monotonic() - started
     return AuditReport(instant, run_id, tuple(results), recorded, opened, resolved, seconds)
 
@@ -115,6 +119,18 @@ def _look(
             cause = _not_measurable(connection, definition, runs[0][1])
             states[definition.id] = ("not measurable", cause) if cause else ("measured", None)
     return types, states
+
+
+def _has_teams(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the warehouse knows owners and their teams: a warehouse of a few tables need not."""
+    schema, table = OWNERS.split(".")
+    return bool(
+        connection.execute(
+            "SELECT count(*) FROM information_schema.columns WHERE table_catalog = current_database() "
+            "AND table_schema = ? AND table_name = ? AND column_name IN ('team_id', 'team_name')",
+            [schema, table],
+        ).fetchall()[0][0]
+    )
 
 
 def _types(connection: duckdb.DuckDBPyConnection, entity: Entity) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The ledger: spells of breaches and the definition runs behind them, kept beside the landing and append-only.
 
 A spell opens with the first audit that finds the breach and is resolved by the first that finds it gone; a breach that comes
-back opens a new one. A row that became unknown keeps its spell. Belongs here: the two Delta tables and what is derived
-from them. Does not: judging rows, and what people decide.
+back opens a new one. A row that became unknown keeps its spell. Belongs here: its Delta tables (spells, runs, counts by process
+and team) and what is derived from them. Does not: judging rows, and what people decide.
 """
 
 from __future__ import annotations
@@ -32,7 +32,12 @@ _RUN = {
     "not_applicable": "BIGINT", "unknown": "BIGINT", "mostly": "DOUBLE", "success": "BOOLEAN", "stops": "BOOLEAN",
     "definition": "VARCHAR",
 }  # fmt: skip
-SPELLS, RUNS = "definition_spells", "definition_runs"
+_COUNT = {
+    "run_seq": "BIGINT", "as_of": "TIMESTAMPTZ", "definition_id": "VARCHAR", "definition_version": "INTEGER",
+    "sales_process": "VARCHAR", "team_id": "VARCHAR", "team_name": "VARCHAR", "raw": "BIGINT", "met": "BIGINT",
+    "breached": "BIGINT", "not_applicable": "BIGINT", "unknown": "BIGINT", "unknown_causes": "VARCHAR",
+}  # fmt: skip
+SPELLS, RUNS, COUNTS = "definition_spells", "definition_runs", "definition_counts"
 
 
 class Ledger:
@@ -45,9 +50,11 @@ class Ledger:
     def __init__(self, connection: duckdb.DuckDBPyConnection, state: Path, as_of: datetime) -> None:
         self._connection = connection
         self._spells, self._runs = AppendOnlyTable(state / SPELLS), AppendOnlyTable(state / RUNS)
+        self._counts = AppendOnlyTable(state / COUNTS)
         self._as_of = f"TIMESTAMP '{as_of.isoformat(sep=' ')}'"
         newest = self._load("ledger_run", self._runs, _RUN, "as_of")
         self._load("ledger_event", self._spells, _EVENT, "event_at")
+        self._load("ledger_count", self._counts, _COUNT, "as_of")
         self.is_newest = newest is None or newest <= as_of
 
     def record(self, definitions: Sequence[Definition], run_id: str) -> tuple[int, int]:
@@ -61,11 +68,20 @@ class Ledger:
         kinds = dict(self._connection.execute("SELECT event, count(*) FROM new_event GROUP BY event").fetchall())
         self._append(self._spells, "new_event", "ledger_event", _EVENT)
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE new_run AS {self._new_runs(definitions, run_id)}")
+        # counts before runs: where the second append fails, nothing names these counts, and the next run takes a new number
+        self._connection.execute(
+            "CREATE OR REPLACE TEMP TABLE new_count AS SELECT r.run_seq, r.as_of, c.* EXCLUDE (as_of) "
+            "FROM audit.definition_count AS c INNER JOIN new_run AS r USING (definition_id, definition_version)"
+        )
+        self._append(self._counts, "new_count", "ledger_count", _COUNT)
         self._append(self._runs, "new_run", "ledger_run", _RUN)
         return kinds.get("opened", 0), kinds.get("resolved", 0)
 
     def write(self) -> None:
-        """Fill `audit.ledger` with every spell known at as_of."""
+        """Fill `audit.ledger` with every spell known at as_of, and the history of states and counts up to as_of: of each
+        instant the newest run of it.
+        """
+        self._write_history()
         self._connection.execute(f"""
             CREATE OR REPLACE TEMP TABLE measured_at AS
             SELECT DISTINCT definition_id, definition_version, as_of FROM ledger_run WHERE state = 'measured'
@@ -97,6 +113,26 @@ class Ledger:
                 ON v.definition_id = s.definition_id AND v.definition_version = s.definition_version
                 AND v.row_key = s.row_key AND v.status = 'breached'
             ORDER BY s.definition_id, s.row_key, s.event_at
+        """)
+
+    def _write_history(self) -> None:
+        day = "CAST(timezone((SELECT reporting_timezone FROM control.run), r.as_of AT TIME ZONE 'UTC') AS DATE) AS as_of_on"
+        newest = f"""(
+            SELECT * FROM ledger_run WHERE as_of < {self._as_of}
+            QUALIFY row_number() OVER (PARTITION BY definition_id, as_of ORDER BY run_seq DESC) = 1
+        )"""
+        columns = "r.definition_id, r.definition_version, r.kind, r.mode, r.entity, r.state, r.state_cause"
+        self._connection.execute("DELETE FROM audit.definition_history")
+        self._connection.execute(f"""
+            INSERT INTO audit.definition_history
+            SELECT r.as_of, {day}, {columns} FROM {newest} AS r
+            UNION ALL SELECT r.as_of, {day}, {columns} FROM (SELECT {self._as_of} AS as_of, * FROM audit.definition_run) AS r
+        """)
+        self._connection.execute(f"UPDATE audit.definition_count SET as_of = {self._as_of}")
+        self._connection.execute(f"""
+            INSERT INTO audit.definition_count
+            SELECT c.* EXCLUDE (run_seq) FROM ledger_count AS c
+            INNER JOIN {newest} AS r USING (run_seq, as_of, definition_id, definition_version)
         """)
 
     def _load(self, name: str, table: AppendOnlyTable, columns: dict[str, str], instant: str) -> datetime | None:
@@ -174,18 +210,25 @@ class Ledger:
                     bit_xor(md5_number_lower(concat_ws('|', row_key, status, observed_value, cause))) AS digest
                 FROM audit.verdict GROUP BY definition_id
             ),
+            counted AS (
+                SELECT definition_id,
+                    bit_xor(md5_number_lower(concat_ws('|', sales_process, team_id, raw, met, breached, unknown))) AS digest
+                FROM audit.definition_count GROUP BY definition_id
+            ),
             run AS (
                 SELECT r.*, said.definition, concat_ws('-', said.digest, r.state, r.raw, r.met, r.breached, r.not_applicable,
-                    r.unknown, coalesce(seen.digest, 0)) AS fingerprint
+                    r.unknown, coalesce(seen.digest, 0), coalesce(counted.digest, 0)) AS fingerprint
                 FROM audit.definition_run AS r
                 INNER JOIN said USING (definition_id)
                 LEFT JOIN seen USING (definition_id)
+                LEFT JOIN counted USING (definition_id)
             ),
             newest AS (
                 SELECT definition_id, as_of, fingerprint FROM ledger_run
                 QUALIFY row_number() OVER (PARTITION BY definition_id ORDER BY run_seq DESC) = 1
             )
-            SELECT (SELECT coalesce(max(run_seq), 0) + 1 FROM ledger_run) AS run_seq, {literal(run_id)} AS run_id,
+            SELECT greatest((SELECT coalesce(max(run_seq), 0) FROM ledger_run),
+                (SELECT coalesce(max(run_seq), 0) FROM ledger_count)) + 1 AS run_seq, {literal(run_id)} AS run_id,
                 {self._as_of} AS as_of, run.fingerprint, run.definition_id, run.definition_version, run.rule_number, run.kind,
                 run.mode, run.entity, run.state, run.state_cause, run.raw, run.met, run.breached, run.not_applicable,
                 run.unknown, run.mostly, run.success, run.stops, run.definition

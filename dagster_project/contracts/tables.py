@@ -6,12 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dagster_project.contracts.definition import Definition
+from dagster_project.contracts.fields import fields_of
 
 
 def definitions_table(
     definitions: Sequence[Definition], inventory: Iterable[tuple[str, str | None, str]]
 ) -> list[dict[str, Any]]:
-    """One row per definition, keyed by the columns of `control.definition`. Inventory rows: (object, field or None, status)."""
+    """One row per definition, keyed by the columns of `control.definition`, with `fields` for `control.definition_field`.
+
+    Inventory rows: (object, field or None, status).
+    """
     known = list(inventory)
     return [
         {
@@ -32,7 +36,9 @@ def definitions_table(
             "fix": definition.fix,
             "agreed_by": definition.agreed_by,
             "agreed_on": definition.agreed_on,
+            "since_on": definition.since,
             "is_configured": definition.lacking(known) is None,
+            "fields": fields_of(definition),
         }
         for definition in definitions
     ]

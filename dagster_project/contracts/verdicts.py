@@ -20,6 +20,8 @@ from dagster_project.contracts.entities import SCHEMA
 from dagster_project.errors import ContractError
 
 _NOT_NULL = "expect_column_values_to_not_be_null"
+OWNERS = f"{SCHEMA}.int_owners"
+"""One row per user, with the team."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,11 @@ def write_verdicts(
     definition: Definition,
     answers: Mapping[str, Mapping[str, Any]],
     types: Mapping[str, str],
+    *,
+    teams: bool = False,
 ) -> Counts:
-    """Insert the failing and unknown rows of `definition` into `audit.verdict` and count all rows.
+    """Insert the failing and unknown rows of `definition` into `audit.verdict` and count all rows, by sales process and, where
+    the warehouse has `teams`, by the team of the owner, in `audit.definition_count`.
 
     `types`: the entity's column types in DuckDB. Raises ContractError where a count differs from Great Expectations' own.
     """
@@ -95,8 +100,10 @@ def write_verdicts(
         "CREATE OR REPLACE TEMP TABLE failed AS SELECT row_key, string_agg(observed, '; ' ORDER BY part) AS observed "
         "FROM failing GROUP BY row_key"
     )
+    process, owner = (f"e.{name}" if name in types else "NULL::VARCHAR" for name in ("sales_process", "owner_id"))
     judged = (
-        f"(SELECT e.row_key, e.record_id, f.observed, {_status(definition)} AS status, {_cause(definition)} AS cause "
+        f"(SELECT e.row_key, e.record_id, {process} AS sales_process, {owner} AS owner_id, f.observed, "
+        f"{_status(definition)} AS status, {_cause(definition)} AS cause "
         f"FROM {relation} AS e LEFT JOIN failed AS f ON f.row_key = e.row_key) AS judged"
     )
     said = "signalled" if definition.kind == "signal" else "breached"
@@ -105,17 +112,30 @@ def write_verdicts(
         f"{literal(definition.id)}, {definition.version}, {definition.rule_number}, {literal(definition.kind)}, "
         f"{literal(definition.mode)}, {literal(definition.entity)}, row_key, record_id, "
         f"CASE status WHEN 'breached' THEN '{said}' ELSE status END, "
-        "CASE WHEN status = 'breached' THEN observed END, CASE WHEN status = 'unknown' THEN cause END "
+        "CASE WHEN status = 'breached' THEN observed END, CASE WHEN status = 'unknown' THEN cause END, sales_process, owner_id "
         f"FROM {judged} WHERE status IN ('breached', 'unknown') ORDER BY row_key"
     )
-    by_status = dict(connection.execute(f"SELECT status, count(*) FROM {judged} GROUP BY status").fetchall())
-    breached = by_status.get("breached", 0)
-    counts = Counts(
-        raw=raw,
-        met=by_status.get("met", 0) + (breached if definition.kind == "signal" else 0),
-        breached=0 if definition.kind == "signal" else breached,
-        not_applicable=by_status.get("not_applicable", 0),
-        unknown=by_status.get("unknown", 0),
+    by_team = f"LEFT JOIN {OWNERS} AS o ON o.owner_id = judged.owner_id" if teams and owner != "NULL::VARCHAR" else ""
+    team = "o.team_id, o.team_name" if by_team else "NULL::VARCHAR, NULL::VARCHAR"
+    met = "'met', 'breached'" if definition.kind == "signal" else "'met'"
+    broken = "FALSE" if definition.kind == "signal" else "status = 'breached'"
+    connection.execute(
+        f"INSERT INTO audit.definition_count SELECT NULL, {literal(definition.id)}, {definition.version}, sales_process, {team}, "
+        f"count(*), count(*) FILTER (status IN ({met})), count(*) FILTER ({broken}), count(*) FILTER (status = 'not_applicable'), "
+        "count(*) FILTER (status = 'unknown'), nullif(array_to_string(list_transform(map_entries(histogram(cause) "
+        "FILTER (status = 'unknown')), pair -> pair.key || ': ' || pair.value), '; '), '') "
+        f"FROM {judged} {by_team} GROUP BY ALL"
+    )
+    sums = connection.execute(
+        "SELECT coalesce(sum(met), 0), coalesce(sum(breached), 0), coalesce(sum(not_applicable), 0), coalesce(sum(unknown), 0) "
+        "FROM audit.definition_count WHERE as_of IS NULL AND definition_id = ?",
+        [definition.id],
+    ).fetchone()
+    assert sums is not None
+    counts = Counts(raw, *(int(number) for number in sums))
+    breached = _one(
+        connection,
+        f"SELECT count(*) FROM audit.verdict WHERE definition_id = {literal(definition.id)} AND status IN ('breached', 'signalled')",
     )
     distinct = _one(connection, "SELECT count(*) FROM failed")
     assert breached == distinct, f"{definition.id}: {breached} breached rows, {distinct} failing keys"

@@ -21,7 +21,7 @@ CREATE SCHEMA IF NOT EXISTS audit;
 CREATE OR REPLACE TABLE control.run (
     run_id VARCHAR, as_of TIMESTAMP, as_of_on DATE, known_at TIMESTAMP, org_id VARCHAR, record_url_base VARCHAR,
     corporate_currency VARCHAR, minimum_n INTEGER, conversion_days INTEGER, reporting_timezone VARCHAR,
-    fiscal_year_start_month INTEGER, measurable_share DOUBLE
+    fiscal_year_start_month INTEGER, measurable_share DOUBLE, team VARCHAR
 );
 CREATE OR REPLACE TABLE control.stage_map (
     sales_process VARCHAR, stage_name VARCHAR, stage_order INTEGER, step VARCHAR, step_rank INTEGER, location VARCHAR,
@@ -30,12 +30,13 @@ CREATE OR REPLACE TABLE control.stage_map (
 CREATE OR REPLACE TABLE control.definition (
     definition_id VARCHAR, rule_number INTEGER, name VARCHAR, version INTEGER, title VARCHAR, entity VARCHAR, kind VARCHAR,
     mode VARCHAR, from_step_rank INTEGER, evidence VARCHAR, threshold VARCHAR, owner VARCHAR, accountable VARCHAR,
-    why VARCHAR, fix VARCHAR, agreed_by VARCHAR, agreed_on DATE, is_configured BOOLEAN
+    why VARCHAR, fix VARCHAR, agreed_by VARCHAR, agreed_on DATE, since_on DATE, is_configured BOOLEAN
 );
 CREATE OR REPLACE TABLE control.term (
     term VARCHAR, entity VARCHAR, version INTEGER, title VARCHAR, condition_sql VARCHAR, owner VARCHAR, agreed_by VARCHAR,
     agreed_on DATE, why VARCHAR
 );
+CREATE OR REPLACE TABLE control.definition_field (definition_id VARCHAR, object VARCHAR, field VARCHAR);
 CREATE OR REPLACE TABLE control.field_inventory (object VARCHAR, field VARCHAR, status VARCHAR);
 CREATE OR REPLACE TABLE control.buyer_stage (sales_process VARCHAR, stage_name VARCHAR, buyer_stage VARCHAR);
 CREATE OR REPLACE TABLE control.landed_object (
@@ -54,7 +55,8 @@ CREATE OR REPLACE TABLE control.service_level (
 );
 CREATE TABLE IF NOT EXISTS audit.verdict (
     definition_id VARCHAR, definition_version INTEGER, rule_number INTEGER, kind VARCHAR, mode VARCHAR, entity VARCHAR,
-    row_key VARCHAR, record_id VARCHAR, status VARCHAR, observed_value VARCHAR, cause VARCHAR
+    row_key VARCHAR, record_id VARCHAR, status VARCHAR, observed_value VARCHAR, cause VARCHAR, sales_process VARCHAR,
+    owner_id VARCHAR
 );
 CREATE TABLE IF NOT EXISTS audit.definition_run (
     definition_id VARCHAR, definition_version INTEGER, rule_number INTEGER, kind VARCHAR, mode VARCHAR, entity VARCHAR,
@@ -65,11 +67,28 @@ CREATE TABLE IF NOT EXISTS audit.ledger (
     definition_id VARCHAR, definition_version INTEGER, record_id VARCHAR, row_key VARCHAR, first_seen_at TIMESTAMP,
     last_seen_at TIMESTAMP, resolved_at TIMESTAMP, observed_value VARCHAR
 );
+CREATE TABLE IF NOT EXISTS audit.definition_history (
+    as_of TIMESTAMP, as_of_on DATE, definition_id VARCHAR, definition_version INTEGER, kind VARCHAR, mode VARCHAR, entity VARCHAR,
+    state VARCHAR, state_cause VARCHAR
+);
+CREATE TABLE IF NOT EXISTS audit.definition_count (
+    as_of TIMESTAMP, definition_id VARCHAR, definition_version INTEGER, sales_process VARCHAR, team_id VARCHAR, team_name VARCHAR,
+    raw BIGINT, met BIGINT, breached BIGINT, not_applicable BIGINT, unknown BIGINT, unknown_causes VARCHAR
+);
+CREATE TABLE IF NOT EXISTS audit.decision (
+    decision_seq BIGINT, batch_seq BIGINT, action VARCHAR, record_id VARCHAR, definition_id VARCHAR, definition_version INTEGER,
+    until_on DATE, assigned_to VARCHAR, why VARCHAR, decided_by VARCHAR, decided_at TIMESTAMP, seen_as_of TIMESTAMP,
+    undoes_seq BIGINT
+);
+CREATE TABLE IF NOT EXISTS audit.sample (
+    week_starts_on DATE, stratum VARCHAR, draw INTEGER, record_id VARCHAR, stratum_size BIGINT, drawn_as_of TIMESTAMP,
+    verdict VARCHAR, note VARCHAR, said_by VARCHAR, said_at TIMESTAMP
+);
 """
 
 DEFINITION_COLUMNS = (
     "definition_id", "rule_number", "name", "version", "title", "entity", "kind", "mode", "from_step_rank", "evidence",
-    "threshold", "owner", "accountable", "why", "fix", "agreed_by", "agreed_on", "is_configured",
+    "threshold", "owner", "accountable", "why", "fix", "agreed_by", "agreed_on", "since_on", "is_configured",
 )  # fmt: skip
 
 
@@ -89,6 +108,7 @@ class RunRow:
     reporting_timezone: str
     fiscal_year_start_month: int
     measurable_share: float
+    team: str = "manager"
 
 
 def write_control(
@@ -111,8 +131,11 @@ def write_control(
         connection.execute(_DDL)
         _insert(connection, "control.run", [astuple(run)], len(fields(RunRow)))
         _insert(connection, "control.stage_map", list(stage_map), 9)
+        definitions = list(definitions)
         rows = [tuple(row.get(column) for column in DEFINITION_COLUMNS) for row in definitions]
         _insert(connection, "control.definition", rows, len(DEFINITION_COLUMNS))
+        places = [(row["definition_id"], *place) for row in definitions for place in row.get("fields", ())]
+        _insert(connection, "control.definition_field", places, 3)
         _insert(connection, "control.field_inventory", list(inventory), 3)
         _insert(connection, "control.service_level", list(service_levels), 5)
         _insert(connection, "control.buyer_stage", list(buyer_stages), 3)

@@ -16,6 +16,7 @@ select
     definitions.fix,
     definitions.agreed_by,
     definitions.agreed_on,
+    definitions.since_on,
     definitions.is_configured,
     runs.state,
     runs.state_cause,

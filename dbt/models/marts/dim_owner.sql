@@ -5,5 +5,7 @@ select
     user_type,
     user_role_id,
     manager_id,
-    manager_name
+    manager_name,
+    team_id,
+    team_name
 from {{ ref('int_owners') }}

@@ -3,7 +3,8 @@ with spells as (
         definition_id,
         definition_version,
         row_key,
-        max(first_seen_at) as first_seen_at
+        max(first_seen_at) as first_seen_at,
+        max(last_seen_at) as last_seen_at
     from {{ ref('stg_audit__ledger') }}
     where resolved_at is null
     group by definition_id, definition_version, row_key
@@ -22,7 +23,10 @@ select
     verdicts.status,
     verdicts.observed_value,
     verdicts.cause,
-    spells.first_seen_at
+    verdicts.sales_process,
+    verdicts.owner_id,
+    spells.first_seen_at,
+    spells.last_seen_at
 from {{ ref('stg_audit__verdict') }} as verdicts
 left join spells
     on

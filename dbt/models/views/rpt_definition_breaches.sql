@@ -27,7 +27,17 @@ select
     definitions.why,
     definitions.fix,
     definitions.accountable,
+    standing.state,
+    standing.who,
+    standing.assigned_to,
+    standing.until_on,
+    standing.decided_by,
+    standing.decided_at,
+    standing.decided_why,
+    standing.age,
+    owners.team_name,
     verdicts.first_seen_at,
+    verdicts.last_seen_at,
     {{ elapsed_days('verdicts.first_seen_at', 'run.as_of') }} as days_known,
     run.as_of
 from {{ ref('fct_definition_verdicts') }} as verdicts
@@ -39,3 +49,9 @@ left join {{ ref('fct_activities') }} as activities
 left join {{ ref('dim_owner') }} as activity_owners on activities.owner_id = activity_owners.owner_id
 left join {{ ref('fct_stage_visits') }} as visits
     on verdicts.entity = 'stage_visit' and verdicts.row_key = visits.visit_id and visits.basis = 'reported'
+left join {{ ref('dim_owner') }} as owners on verdicts.owner_id = owners.owner_id
+left join {{ ref('fct_standing_breaches') }} as standing
+    on
+        verdicts.status = 'breached'
+        and verdicts.definition_id = standing.definition_id
+        and coalesce(verdicts.record_id, verdicts.row_key) = standing.record_key

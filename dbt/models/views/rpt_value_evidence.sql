@@ -141,9 +141,11 @@ judged as (
     select
         counted.*,
         run.as_of,
-        counted.touches >= run.minimum_n as is_enough
+        measurability.is_measurable,
+        measurability.is_measurable and counted.touches >= run.minimum_n as is_enough
     from counted
     cross join run
+    cross join {{ ref('dim_measurability') }} as measurability
 )
 
 select
@@ -167,6 +169,7 @@ select
     {{ elapsed_days('last_response_at', 'as_of') }} as days_since_last_response,
     cast(n_unknown_direction as bigint) as n_unknown_direction,
     case
+        when not is_measurable then 'not measurable'
         when activity_kind = 'unprompted' then 'unprompted'
         when is_enough then 'ok'
         else 'too few'

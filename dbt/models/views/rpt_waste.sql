@@ -115,15 +115,18 @@ put_together as (
             else scope.n_set_aside
         end as n_unknown,
         case
+            when kinds.waste_kind = 'waiting' and not measurability.is_measurable then measurability.cause
             when kinds.waste_kind = 'waiting' and scope.n_active = 0 then 'no touch or response is recorded'
             when kinds.waste_kind = 'never_met_definition' and evidence_asked.n = 0
                 then 'no enforced stage-entry definition asks for evidence'
         end as state_cause,
+        measurability.is_measurable,
         run.as_of
     from scope
     cross join kinds
     cross join evidence_asked
     cross join run
+    cross join {{ ref('dim_measurability') }} as measurability
     left join wasted on scope.sales_process = wasted.sales_process and kinds.waste_kind = wasted.waste_kind
     left join days on scope.sales_process = days.sales_process
     left join touches on scope.sales_process = touches.sales_process
@@ -133,7 +136,11 @@ select
     sales_process || ': ' || waste_kind as waste_view_key,
     sales_process,
     waste_kind,
-    case when state_cause is null then 'measured' else 'not measured' end as state,
+    case
+        when state_cause is null then 'measured'
+        when waste_kind = 'waiting' and not is_measurable then 'not measurable'
+        else 'not measured'
+    end as state,
     state_cause,
     cast(case when state_cause is null then n_wasting end as bigint) as n_deals,
     cast(n_deals as bigint) as n_deals_of_process,

@@ -39,19 +39,22 @@ totalled as (
         sum(counted.n_entered) over stage as stage_entered,
         sum(counted.n_won) over stage as stage_won,
         sum(counted.n_won + counted.n_lost) over stage as stage_resolved,
+        -- what rests on recorded responses is no trait of the deal where responses are kept outside the CRM
+        counted.trait not in ('responses_before', 'people_met') or measurability.is_measurable as is_measurable,
         run.minimum_n,
         run.as_of
     from counted
     cross join run
+    cross join {{ ref('dim_measurability') }} as measurability
     window stage as (partition by basis, sales_process, stage_name, trait)
 ),
 
 rated as (
     select
         *,
-        case when n_resolved >= minimum_n then cast(n_won as double) / n_resolved end as win_rate,
-        case when n_resolved >= minimum_n then {{ wilson_bound('n_won', 'n_resolved', '-') }} end as win_rate_lower,
-        case when n_resolved >= minimum_n then {{ wilson_bound('n_won', 'n_resolved', '+') }} end as win_rate_upper,
+        case when is_measurable and n_resolved >= minimum_n then cast(n_won as double) / n_resolved end as win_rate,
+        case when is_measurable and n_resolved >= minimum_n then {{ wilson_bound('n_won', 'n_resolved', '-') }} end as win_rate_lower,
+        case when is_measurable and n_resolved >= minimum_n then {{ wilson_bound('n_won', 'n_resolved', '+') }} end as win_rate_upper,
         case when stage_resolved >= minimum_n then cast(stage_won as double) / stage_resolved end as stage_win_rate
     from totalled
 )
@@ -76,6 +79,7 @@ select
     win_rate_upper,
     stage_win_rate,
     case
+        when not is_measurable then 'not measurable'
         when win_rate is null then 'too few'
         when win_rate_lower > stage_win_rate then 'wins more often'
         when win_rate_upper < stage_win_rate then 'wins less often'

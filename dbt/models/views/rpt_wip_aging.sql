@@ -55,17 +55,23 @@ told as (
         breaches.breach_names,
         breaches.fixes,
         case
+            when not measurability.is_measurable then 'not measurable'
             when open_deals.last_customer_response_at is null and open_deals.last_touch_at is null then 'unknown'
             when open_deals.last_touch_at is null or open_deals.last_customer_response_at > open_deals.last_touch_at then 'us'
             else 'customer'
         end as ball_with,
-        greatest(
-            coalesce(open_deals.last_customer_response_at, open_deals.last_touch_at),
-            coalesce(open_deals.last_touch_at, open_deals.last_customer_response_at)
-        ) as ball_since_at,
+        case
+            when measurability.is_measurable
+                then greatest(
+                    coalesce(open_deals.last_customer_response_at, open_deals.last_touch_at),
+                    coalesce(open_deals.last_touch_at, open_deals.last_customer_response_at)
+                )
+        end as ball_since_at,
+        measurability.cause as ball_cause,
         open_deals.close_on < run.as_of_on as is_close_date_past
     from open_deals
     cross join run
+    cross join {{ ref('dim_measurability') }} as measurability
     left join ranked on open_deals.opportunity_id = ranked.opportunity_id
     left join breaches on open_deals.opportunity_id = breaches.record_id
 ),
@@ -115,6 +121,7 @@ select
     end as age_percentile_cause,
     ball_with,
     ball_days,
+    ball_cause,
     last_customer_response_at,
     close_on,
     is_close_date_past,

@@ -166,6 +166,7 @@ def _land(bench: Any) -> dict[str, list[dict[str, Any]]]:
     named = {"title": "", "evidence": None, "from_step_rank": None}
     bench.control(
         as_of=AS_OF,
+        measurable_share=1.0,
         stage_map=[(process, *row[1:]) for process in SIZES for row in bench.process_map("default")],
         definitions=[
             *entry,
@@ -174,7 +175,7 @@ def _land(bench: Any) -> dict[str, list[dict[str, Any]]]:
         ],
     )
     with bench.connect() as connection:
-        connection.executemany(f"insert into audit.verdict values ({', '.join('?' * 11)})", verdicts)
+        connection.executemany(f"insert into audit.verdict values ({', '.join('?' * 11)}, null, null)", verdicts)
     return {"Account": account_rows, "OpportunityHistory": histories, "OpportunityContactRole": roles, **activities}
 
 

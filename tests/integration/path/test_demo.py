@@ -74,7 +74,7 @@ def test_open_deals_of_who_has_left_and_deals_alike_are_found(demo, records) -> 
     assert _found(demo, 19) == twice
     assert _found(demo, 20) == set(), "every activity of the company names a person or a deal"
     # every currency has its rates; every object was read just now, wholly, and nothing is gone from it
-    assert demo.query("SELECT definition_id, raw, breached, unknown FROM rpt_definition_scorecard WHERE rule_number IN (21, 22, 25) ORDER BY 1") == [
+    assert demo.query("SELECT definition_id, raw, breached, unknown FROM rpt_definition_scorecard WHERE scope = 'all' AND rule_number IN (21, 22, 25) ORDER BY 1") == [
         ("R21", 2, 0, 0), ("R22", 13, 0, 0), ("R25", 13, 0, 0),
     ]  # fmt: skip
 
@@ -105,12 +105,14 @@ def test_age_beyond_the_service_level_is_shown_and_is_no_breach(demo, records) -
     assert old
     assert _found(demo, 15, "signalled") == old
     assert _found(demo, 15, "unknown") == unknown
-    assert demo.query("SELECT breached FROM rpt_definition_scorecard WHERE rule_number = 15") == [(0,)]
+    assert demo.query("SELECT breached FROM rpt_definition_scorecard WHERE scope = 'all' AND rule_number = 15") == [
+        (0,)
+    ]
 
 
 def test_each_definition_accounts_for_every_row(demo) -> None:
     rows = demo.query(
-        "SELECT definition_id, state, raw, met + breached + not_applicable + unknown FROM rpt_definition_scorecard"
+        "SELECT definition_id, state, raw, met + breached + not_applicable + unknown FROM rpt_definition_scorecard WHERE scope = 'all'"
     )
     assert [row[0] for row in rows if row[1] != "measured"] == NOT_MAPPED
     assert {row[1:] for row in rows if row[0] in NOT_MAPPED} == {("not configured", None, None)}
@@ -168,7 +170,7 @@ def test_nothing_new_is_skipped_and_said(demo) -> None:
     told = demo.run()
     assert "landed     nothing new" in told
     assert (
-        "skipped    conform, audit, measure, publish: neither data nor definitions nor the date of as_of changed"
+        "skipped    conform, audit, measure, publish: neither data nor definitions nor the date of as_of changed, and nothing was decided"
         in told
     )
     assert demo.manifest() == before

@@ -35,7 +35,9 @@ def _regressions(bench) -> int:
 
 
 def _states(bench) -> dict[str, str]:
-    return dict(bench.query("SELECT definition_id, state FROM rpt_definition_scorecard"))
+    return dict(
+        bench.query("SELECT definition_id, state FROM rpt_definition_scorecard WHERE scope = 'all' AND is_latest")
+    )
 
 
 def test_an_export_with_every_quirk_runs_through(exported, tmp_path: Path) -> None:
@@ -95,7 +97,9 @@ def test_a_mapped_field_makes_its_rule_measured_also_after_a_first_run(exported,
     settings.write_text("mapped_fields: {loss_reason: Opportunity.IsWon, skip_reason: Opportunity.Skip__c}\n")
     bench.run("--as-of", "2023-01-01T00:00Z")
     assert dict(
-        bench.query("SELECT definition_id, state_cause FROM rpt_definition_scorecard WHERE rule_number IN (11, 13)")
+        bench.query(
+            "SELECT definition_id, state_cause FROM rpt_definition_scorecard WHERE scope = 'all' AND rule_number IN (11, 13)"
+        )
     ) == {
         "R11": "Opportunity.Skip__c is missing (mapped to skip_reason)",
         "R13": "Opportunity.IsWon is a boolean, not a text (mapped to loss_reason)",

@@ -35,7 +35,9 @@ def test_the_definition_of_the_readme_works_as_it_stands(demo) -> None:
             ).fetchall()
         assert flagged
         assert flagged == {row[0] for row in owed}
-        (mode, state) = demo.query("SELECT mode, state FROM rpt_definition_scorecard WHERE definition_id = 'R31'")[0]
+        (mode, state) = demo.query(
+            "SELECT mode, state FROM rpt_definition_scorecard WHERE scope = 'all' AND is_latest AND definition_id = 'R31'"
+        )[0]
         assert (mode, state) == ("observe", "measured")
     finally:
         shutil.rmtree(demo.home / "expectations")

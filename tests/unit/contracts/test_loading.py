@@ -19,7 +19,7 @@ from dagster_project.contracts.entities import MAPPED
 from dagster_project.contracts.expectation_catalogue import OFFERED
 from dagster_project.contracts.loading import json_schema
 from dagster_project.errors import SettingsError
-from dagster_project.salesforce.objects import MAPPED_FIELDS, catalogue, mapped_inventory
+from dagster_project.salesforce.objects import MAPPED_FIELDS, TEAM, catalogue, mapped_inventory
 
 SHIPPED = Path(__file__).resolve().parents[3] / "expectations"
 
@@ -257,7 +257,7 @@ def test_a_rule_on_a_mapped_field_is_configured_only_where_the_org_shows_that_fi
 
 
 def test_what_can_be_mapped_is_the_same_to_settings_landing_and_definitions() -> None:
-    assert set(MAPPED) == set(MAPPED_FIELDS)
+    assert {*MAPPED, TEAM} == set(MAPPED_FIELDS)
     assert {f"mapped_{name}" for name in MAPPED} <= set(catalogue()["Opportunity"])
 
 

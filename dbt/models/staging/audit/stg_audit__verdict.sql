@@ -9,5 +9,7 @@ select
     record_id,
     status,
     observed_value,
-    cause
+    cause,
+    sales_process,
+    owner_id
 from {{ source('audit', 'verdict') }}

@@ -16,5 +16,6 @@ select
     fix,
     agreed_by,
     agreed_on,
+    since_on,
     is_configured
 from {{ source('control', 'definition') }}

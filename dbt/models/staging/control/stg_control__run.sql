@@ -10,5 +10,6 @@ select
     conversion_days,
     reporting_timezone,
     fiscal_year_start_month,
-    measurable_share
+    measurable_share,
+    team
 from {{ source('control', 'run') }}

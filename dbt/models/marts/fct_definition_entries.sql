@@ -1,0 +1,74 @@
+with run as (
+    select
+        as_of,
+        conversion_days
+    from {{ ref('stg_control__run') }}
+),
+
+entry_rules as (
+    select
+        definition_id,
+        version as definition_version,
+        from_step_rank,
+        evidence
+    from {{ ref('stg_control__definition') }}
+    where kind = 'stage_entry' and is_configured and from_step_rank is not null and evidence is not null
+),
+
+-- the first time that the rule asks: won and lost are no entry, they are the outcome
+asked as (
+    select
+        entry_rules.definition_id,
+        entry_rules.definition_version,
+        entry_rules.evidence,
+        visits.opportunity_id,
+        visits.visit_id,
+        visits.stage_name,
+        visits.entered_at,
+        visits.is_start_imputed,
+        row_number() over (
+            partition by entry_rules.definition_id, visits.opportunity_id
+            order by visits.visit_no_of_deal
+        ) as place
+    from entry_rules
+    inner join (
+        select
+            *,
+            row_number() over (partition by opportunity_id order by entered_at, coalesce(exited_at, {{ end_of_time() }}), visit_id)
+                as visit_no_of_deal
+        from {{ ref('int_stage_visits') }}
+        where is_mapped and not is_closed_stage
+    ) as visits on entry_rules.from_step_rank <= visits.step_rank
+),
+
+entries as (
+    select * from asked
+    where place = 1
+)
+
+select
+    entries.definition_id || ': ' || entries.opportunity_id as entry_key,
+    entries.definition_id,
+    entries.definition_version,
+    entries.opportunity_id,
+    deals.sales_process,
+    entries.stage_name,
+    entries.entered_at,
+    {{ elapsed_days('entries.entered_at', 'run.as_of') }} >= run.conversion_days as is_mature,
+    case
+        when entries.is_start_imputed then 'unknown'
+        when evidence.first_evidenced_at <= entries.entered_at then 'met'
+        else 'breached'
+    end as at_entry,
+    case
+        when deals.is_won then 'won'
+        when deals.is_lost then 'lost'
+        when deals.is_open then 'open'
+        else 'unknown'
+    end as outcome
+from entries
+cross join run
+inner join {{ ref('fct_opportunities') }} as deals on entries.opportunity_id = deals.opportunity_id
+left join {{ ref('int_stage_evidence') }} as evidence
+    on entries.opportunity_id = evidence.opportunity_id and entries.evidence = evidence.evidence
+where not deals.is_deleted

@@ -1,0 +1,5 @@
+select
+    definition_id,
+    object,
+    field
+from {{ source('control', 'definition_field') }}
