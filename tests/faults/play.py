@@ -388,7 +388,8 @@ def _play(plan: Schedule, bug: str | None, service: Service, home: Path, outcome
             # Ids, which a run does each week, and which must not mend what the plain run owes
             _extract(service.base_url, home, plan)
             plain = compare(service.org, home / "landing", OBJECTS)
-            _extract(service.base_url, home, plan, reconcile=True)
+            if any(plain.values()):
+                _extract(service.base_url, home, plan, reconcile=True)
         except LeanfunnelError as error:
             outcome.failed = str(error)
             return

@@ -900,7 +900,7 @@ def test_what_nobody_can_know_is_counted_and_never_zero(bench: Any) -> None:
             ("never_met_definition", "not measured", None, None, 0, None, False),
             ("overdue_close_date", "measured", 0, 0.0, 1, None, True),
             ("rework", "measured", 0, 0.0, 1, None, True),
-            ("waiting", "not measured", None, None, 4, None, False),
+            ("waiting", "not measurable", None, None, 4, None, False),
         ],
         "winnability": [("Prospecting", 2, 1, 1, 0, None), ("Qualification", 1, 0, 1, 0, None)],
         "win_loss": [("closed", 1, 0, 0, None, "too few"), ("created", 1, 2, 1, None, "too few")],
