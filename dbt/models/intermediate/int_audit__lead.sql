@@ -24,15 +24,21 @@ alike as (
 ),
 
 accounts as (
-    select account_id from {{ ref('stg_salesforce__account') }} where not is_deleted
+    select account_id
+    from {{ ref('stg_salesforce__account') }}
+    where not is_deleted
 ),
 
 contacts as (
-    select contact_id from {{ ref('stg_salesforce__contact') }} where not is_deleted
+    select contact_id
+    from {{ ref('stg_salesforce__contact') }}
+    where not is_deleted
 ),
 
 opportunities as (
-    select opportunity_id from {{ ref('stg_salesforce__opportunity') }} where not is_deleted
+    select opportunity_id
+    from {{ ref('stg_salesforce__opportunity') }}
+    where not is_deleted
 )
 
 select

@@ -1,3 +1,4 @@
+{%- set keys = ['days.definition_id', 'days.definition_version', 'days.as_of_on'] -%}
 {%- set scopes = {
     'all': [],
     'process': ['sales_process'],
@@ -59,17 +60,11 @@ scoped as (
             and days.definition_version = counts.definition_version
             and days.as_of = counts.as_of
             and days.state = 'measured'
-    group by
-        days.definition_id,
-        days.definition_version,
-        days.as_of_on
-        {%- if 'sales_process' in of %},
-        counts.sales_process
-        {%- endif %}
-        {%- if 'team' in of %},
-        counts.team_id
-        {%- endif %}
-    {{ 'union all' if not loop.last }}
+    group by {{ (keys + (['counts.sales_process'] if 'sales_process' in of else [])
+        + (['counts.team_id'] if 'team' in of else [])) | join(', ') }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
     {%- endfor %}
 )
 

@@ -16,6 +16,15 @@ entry_rules as (
 ),
 
 -- the first time that the rule asks: won and lost are no entry, they are the outcome
+visits as (
+    select
+        *,
+        row_number() over (partition by opportunity_id order by entered_at, coalesce(exited_at, {{ end_of_time() }}), visit_id)
+            as visit_no_of_deal
+    from {{ ref('int_stage_visits') }}
+    where is_mapped and not is_closed_stage
+),
+
 asked as (
     select
         entry_rules.definition_id,
@@ -31,14 +40,7 @@ asked as (
             order by visits.visit_no_of_deal
         ) as place
     from entry_rules
-    inner join (
-        select
-            *,
-            row_number() over (partition by opportunity_id order by entered_at, coalesce(exited_at, {{ end_of_time() }}), visit_id)
-                as visit_no_of_deal
-        from {{ ref('int_stage_visits') }}
-        where is_mapped and not is_closed_stage
-    ) as visits on entry_rules.from_step_rank <= visits.step_rank
+    inner join visits on entry_rules.from_step_rank <= visits.step_rank
 ),
 
 entries as (

@@ -32,7 +32,8 @@ series as (
     select
         {{ keys | join(', ') }},
         as_of_on,
-        {{ dbt.datediff("cast('2000-01-01' as date)", 'as_of_on', 'day') }} as period_no,
+        {{ dbt.datediff("cast('2000-01-01' as date)", 'as_of_on', 'day') }}
+            as period_no,
         met_rate as value
     from rated
 ),
@@ -71,22 +72,18 @@ decided as (
     ] %}
     select
         definition_id,
+        {%- for name, condition in states.items() %}
+        sum(case when {{ condition }} then 1 else 0 end) as {{ name }},
+        {%- endfor %}
         '{{ scope }}' as scope,
         {{ 'sales_process' if by_process else "'all'" }} as sales_process,
         {{ 'team_id' if by_team else "'all'" }} as team_id
-        {%- for name, condition in states.items() %},
-        sum(case when {{ condition }} then 1 else 0 end) as {{ name }}
-        {%- endfor %}
     from standing
-    group by
-        definition_id
-        {%- if by_process %},
-        sales_process
-        {%- endif %}
-        {%- if by_team %},
-        team_id
-        {%- endif %}
-    {{ 'union all' if not loop.last }}
+    group by {{ (['definition_id'] + (['standing.sales_process'] if by_process else [])
+        + (['standing.team_id'] if by_team else [])) | join(', ') }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
     {%- endfor %}
 )
 
@@ -144,7 +141,11 @@ from rated
 cross join run
 inner join {{ ref('dim_definition') }} as definitions on rated.definition_id = definitions.definition_id
 inner join signals
-    on rated.as_of_on = signals.as_of_on {% for key in keys %}and rated.{{ key }} = signals.{{ key }} {% endfor %}
+    on
+        rated.as_of_on = signals.as_of_on
+        {%- for key in keys %}
+        and rated.{{ key }} = signals.{{ key }}
+        {%- endfor %}
 left join decided
     on
         rated.definition_id = decided.definition_id

@@ -22,13 +22,14 @@ counted as (
         count(*) as n_entered,
         sum(case when is_mature then 0 else 1 end) as n_immature,
         sum(case when is_mature and at_entry = 'unknown' then 1 else 0 end) as n_unknown,
-        {%- for at_entry in ['met', 'breached'] %}
-        {%- for outcome in ['won', 'lost'] %}
-        sum(case when is_mature and at_entry = '{{ at_entry }}' and outcome = '{{ outcome }}' then 1 else 0 end) as {{ at_entry }}_{{ outcome }},
-        {%- endfor %}
-        sum(case when is_mature and at_entry = '{{ at_entry }}' and outcome not in ('won', 'lost') then 1 else 0 end)
-            as {{ at_entry }}_unresolved{{ ',' if not loop.last }}
-        {%- endfor %}
+        sum(case when is_mature and at_entry = 'met' and outcome = 'won' then 1 else 0 end) as met_won,
+        sum(case when is_mature and at_entry = 'met' and outcome = 'lost' then 1 else 0 end) as met_lost,
+        sum(case when is_mature and at_entry = 'met' and outcome not in ('won', 'lost') then 1 else 0 end)
+            as met_unresolved,
+        sum(case when is_mature and at_entry = 'breached' and outcome = 'won' then 1 else 0 end) as breached_won,
+        sum(case when is_mature and at_entry = 'breached' and outcome = 'lost' then 1 else 0 end) as breached_lost,
+        sum(case when is_mature and at_entry = 'breached' and outcome not in ('won', 'lost') then 1 else 0 end)
+            as breached_unresolved
     from {{ ref('fct_definition_entries') }}
     group by definition_id, sales_process
 ),

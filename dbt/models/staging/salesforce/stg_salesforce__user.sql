@@ -13,7 +13,7 @@ renamed as (
         "UserRoleId" as user_role_id,
         "ManagerId" as manager_id,
         "UserType" as user_type,
-        mapped_team as mapped_team,
+        mapped_team,
         false as is_deleted,
         "CreatedDate" as created_at,
         "LastModifiedDate" as last_modified_at,
