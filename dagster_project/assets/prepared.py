@@ -13,6 +13,8 @@ CONTROL_TABLES = (
     "stage_map",
     "buyer_stage",
     "definition",
+    "definition_field",
+    "term",
     "field_inventory",
     "landed_object",
     "extract_run",

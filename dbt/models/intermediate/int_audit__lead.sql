@@ -47,7 +47,7 @@ select
     leads.company_name as record_name,
     run.record_url_base || '/' || leads.lead_id as record_url,
     leads.owner_id,
-    owners.owner_name,
+    coalesce(owners.owner_name, queues.group_name) as owner_name,
     leads.lead_source,
     leads.lead_status,
     leads.outcome,
@@ -68,6 +68,7 @@ select
 from leads
 cross join run
 left join {{ ref('int_owners') }} as owners on leads.owner_id = owners.owner_id
+left join {{ ref('stg_salesforce__group') }} as queues on leads.owner_id = queues.group_id
 left join alike on leads.lead_id = alike.lead_id
 left join {{ ref('int_accounts') }} as survivors on leads.converted_account_id = survivors.account_id
 left join accounts on coalesce(survivors.surviving_account_id, leads.converted_account_id) = accounts.account_id

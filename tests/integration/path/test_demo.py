@@ -19,7 +19,7 @@ from dagster_project.landing import LandingLog
 
 RULES = [str(number) for number in range(2, 11)]
 CLOSED = ("Closed Won", "Closed Lost")
-NOT_MAPPED = ["R11", "R12", "R13", "R14", "R23", "R24"]
+NOT_MAPPED = ["R11", "R12", "R13", "R14", "R23", "R24", "R26"]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,8 @@ def test_age_beyond_the_service_level_is_shown_and_is_no_breach(demo, records) -
 
 def test_each_definition_accounts_for_every_row(demo) -> None:
     rows = demo.query(
-        "SELECT definition_id, state, raw, met + breached + not_applicable + unknown FROM rpt_definition_scorecard WHERE scope = 'all'"
+        "SELECT definition_id, state, raw, met + breached + not_applicable + unknown FROM rpt_definition_scorecard WHERE scope = 'all' "
+        "ORDER BY definition_id"
     )
     assert [row[0] for row in rows if row[1] != "measured"] == NOT_MAPPED
     assert {row[1:] for row in rows if row[0] in NOT_MAPPED} == {("not configured", None, None)}
@@ -132,7 +133,7 @@ def test_a_breach_says_who_what_and_how_to_mend_it(demo) -> None:
     )
     for url, owner, observed, threshold, why, fix, first_seen, rule in rows:
         assert url.startswith(demo.org["url"])
-        assert owner
+        assert owner or rule == 17  # a lead in a queue has none: that is its breach
         assert threshold
         assert why
         assert fix
@@ -255,8 +256,9 @@ def test_a_stop_keeps_the_last_good_publication(demo) -> None:
 
 
 def _but_overrides(tables: dict[str, object]) -> dict[str, object]:
-    # a run's id stands for all of its inputs, the override that stands among them
-    return {name: table for name, table in tables.items() if not name.endswith(("_overrides", "_run"))}
+    # a run's id stands for all of its inputs, the override that stands among them; what the stopped run found stays in the ledger
+    left_out = ("_overrides", "_run", "fct_breach_spells")
+    return {name: table for name, table in tables.items() if not name.endswith(left_out)}
 
 
 def test_a_change_in_the_org_reaches_mart_and_ledger_alone(demo) -> None:
