@@ -293,6 +293,7 @@ def test_the_inventory_of_mapped_fields_says_what_each_is() -> None:
         "loss_reason": "present",
         "skip_reason": "Opportunity.Skip__c is hidden",
         "return_reason": "Opportunity.Gone__c is not landed",
+        "team": "not mapped",
         "close_date_reviewed_on": "present",
     }
     (wrong,) = (
