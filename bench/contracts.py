@@ -86,7 +86,8 @@ def main() -> None:
     ours, sql = (statistics.median(one["seconds"] for one in found[side]) for side in ("ours", "sql"))
     result = {
         "opportunities": options.opportunities,
-        "rules": len(RULES),
+        "rules": len(RULES) - len(found["ours"][0]["not_measured"]),
+        "not_measured": found["ours"][0]["not_measured"],
         "failing_keys": compared,
         "ratio_to_sql": round(ours / sql, 2),
         "ratio_to_sql_spread": [
@@ -197,15 +198,15 @@ def _ours(home: Path) -> dict[str, Any]:
             request.home.conformed, definitions, request.home.state, as_of=plan.as_of, run_id="bench", process=auditor
         )
     ended = time.monotonic()
-    measured = [one for one in report.results if one.state == "measured"]
-    if len(measured) != len(definitions):
-        sys.exit(
-            "not all rules were measured: " + ", ".join(sorted(set(RULES) - {one.definition_id for one in measured}))
-        )
+    # the large org has no leads, so their rules are not configured there
+    unmeasured = {one.definition_id for one in report.results if one.state != "measured"}
+    if odd := {rule for rule in unmeasured if RULES[rule][0] != "lead"}:
+        sys.exit("not all rules were measured: " + ", ".join(sorted(odd)))
     return {
         "seconds": round(ended - started, 2),
         "rules_s": round(ended - judged, 2),
         "start_up_s": round(started - began, 2),
+        "not_measured": sorted(unmeasured),
         "steps": {name: round(seconds, 2) for name, seconds in report.seconds.items()},
     }
 

@@ -2,7 +2,7 @@
 
 The org is generated, served by the simulator and extracted by the product, so the landing is as runs leave it; nothing is
 built yet. `bench/.work/large-<n>` keeps it for the next benchmark: the rows depend on seed and size alone. Some records break
-the shipped definitions, by a hash of their Id: each rule about deals and activities finds something.
+the shipped definitions, by a hash of their Id.
 """
 
 from __future__ import annotations
