@@ -561,6 +561,25 @@ def publish_despite(
     return run(replace(request, from_landing=True), progress=progress, last_extraction=True)
 
 
+def measurability(home: Home) -> tuple[int, int, float, str | None] | None:
+    """Of the last publication: won deals, those without a recorded customer response, the largest share that is measurable, and why
+    it is not (None where it is). None where nothing was published, or by a release that did not tell.
+    """
+    from dagster_project.warehouse.database import open_database
+
+    file = home.current / "leanfunnel.duckdb"
+    if not file.exists():
+        return None
+    try:
+        with open_database(file, read_only=True) as connection:
+            row = connection.execute(
+                "SELECT n_won, n_without, limit_share, cause FROM mart.dim_measurability WHERE evidence = 'customer_response'"
+            ).fetchone()
+    except WarehouseError:
+        return None
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
 def start_building(home: Home) -> None:
     """An empty place for the next publication's file."""
     _remove_database(home.building)
