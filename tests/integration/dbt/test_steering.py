@@ -1,5 +1,5 @@
-"""The views that people steer by, against plain accounts in Python and scipy: experiments, on a generated flow of deals.
-One build serves every test here.
+"""The views that people steer by, against plain accounts in Python and scipy: experiments on a generated flow of deals, the chain
+from a campaign to a win. One build serves every test here.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 AS_OF = datetime(2026, 7, 15, 9, 30)  # noqa: DTZ001 (the warehouse holds naive UTC); a Wednesday: its week is not over
 STAGES = ("Prospecting", "Qualification", "Needs Analysis", "Proposal", "Negotiation")
@@ -29,6 +30,8 @@ EXPERIMENTS = [
     ("next month", "few leads", "arrivals", "P1", "ten more a week", date(2026, 8, 1), None, "Cy"),
     ("early", "no wins", "won", "P2", "one more", date(2024, 2, 5), date(2024, 8, 4), "Cy"),
 ]  # fmt: skip
+CAMPAIGNS = [f"701{n:015d}" for n in range(1, 7)]
+"""The last but one is deleted; the last cannot be read: the org hides it."""
 Row = dict[str, Any]
 
 
@@ -60,7 +63,7 @@ def _land_deals(bench: Any, rng: random.Random) -> None:
                 stage = "Closed Won" if rng.random() < 0.2 + 0.12 * place else "Closed Lost"
         last = rows[-1]
         deals.append(bench.deal(
-            number, RecordTypeId=TYPES["P1" if rng.random() < 0.6 else "P2"], StageName=last["StageName"], Amount=amount,
+            number, CampaignId=rng.choice(CAMPAIGNS) if rng.random() < 0.3 else None, RecordTypeId=TYPES["P1" if rng.random() < 0.6 else "P2"], StageName=last["StageName"], Amount=amount,
             CreatedDate=bench.utc(created), LastModifiedDate=last["CreatedDate"], CloseDate=last["CloseDate"],
         ))  # fmt: skip
         histories += rows
@@ -68,11 +71,68 @@ def _land_deals(bench: Any, rng: random.Random) -> None:
     bench.land("OpportunityHistory", histories, extracted_at=AS_OF)
 
 
+def _land_campaigns(bench: Any, rng: random.Random) -> dict[str, list[Row]]:
+    """Leads, members and contact roles at random around the deals; what was landed, for the oracle."""
+    day = timedelta(days=1)
+
+    def ago(longest: int) -> datetime:
+        return AS_OF - timedelta(seconds=rng.randint(1, longest * 86400))
+
+    def row(key: str, at: datetime, **fields: Any) -> Row:
+        return {
+            "Id": key,
+            "IsDeleted": False,
+            "CreatedDate": at,
+            "LastModifiedDate": at,
+            "SystemModstamp": at,
+            **fields,
+        }
+
+    campaigns = [
+        row(key, ago(900), Name=f"Campaign {key[-1]}", IsDeleted=key == CAMPAIGNS[-2]) for key in CAMPAIGNS[:-1]
+    ]
+    leads = []
+    for number in range(1, 901):
+        created = ago(890)
+        fate = rng.random()
+        deal = f"006{rng.randint(1, 1200):015d}" if fate < 0.35 else None
+        converted = fate < 0.4
+        ended = min(created + rng.randint(0, 30) * day, AS_OF)
+        leads.append(row(
+            f"00Q{number:015d}", created, LastModifiedDate=ended, SystemModstamp=ended, IsConverted=converted,
+            ConvertedDate=ended.date() if converted else None, ConvertedOpportunityId=deal, IsDeleted=fate > 0.97,
+            Status="Qualified" if converted else "Closed - Not Converted" if fate < 0.8 else "Open", OwnerId="005000000000000001",
+        ))  # fmt: skip
+    contacts = [f"003{number:015d}" for number in range(1, 301)]
+    members = []
+    for number in range(1, 1601):
+        lead = rng.choice(leads)["Id"] if rng.random() < 0.75 else None
+        contact = rng.choice(contacts) if lead is None or rng.random() < 0.2 else None
+        at = ago(895)
+        answered = min(at + rng.randint(0, 40) * day, AS_OF + 20 * day) if rng.random() < 0.4 else None
+        members.append(row(
+            f"00v{number:015d}", at, CampaignId=rng.choice(CAMPAIGNS), LeadId=lead, ContactId=contact, IsDeleted=rng.random() < 0.04,
+            HasResponded=answered is not None, FirstRespondedDate=answered.date() if answered else None,
+        ))  # fmt: skip
+    roles = [
+        row(f"00K{number:015d}", ago(800), OpportunityId=f"006{rng.randint(1, 1200):015d}", ContactId=rng.choice(contacts),
+            IsDeleted=rng.random() < 0.05)
+        for number in range(1, 901)
+    ]  # fmt: skip
+    landed = {"Campaign": campaigns, "Lead": leads, "CampaignMember": members, "OpportunityContactRole": roles}
+    for name, rows in landed.items():
+        stamps = ("CreatedDate", "LastModifiedDate", "SystemModstamp")
+        bench.land(
+            name, [{**one, **{stamp: bench.utc(one[stamp]) for stamp in stamps}} for one in rows], extracted_at=AS_OF
+        )
+    return landed
+
+
 class Mart:
     """A finished mart, opened alone."""
 
-    def __init__(self, path: str) -> None:
-        self.connection = duckdb.connect(path, read_only=True)
+    def __init__(self, path: str, landed: dict[str, list[Row]]) -> None:
+        self.connection, self.landed = duckdb.connect(path, read_only=True), landed
 
     def rows(self, sql: str) -> list[Row]:
         """The result of a query, by column name."""
@@ -90,12 +150,13 @@ def mart(_session_bench: Any) -> Iterator[Mart]:
         for process, key in TYPES.items()
     ])  # fmt: skip
     _land_deals(bench, rng)
+    landed = _land_campaigns(bench, rng)
     stage_map = [(process, *row[1:]) for process in TYPES for row in bench.process_map("default")]
     bench.control(as_of=AS_OF, stage_map=stage_map, experiments=EXPERIMENTS)
     bench.build(full_refresh=True)
     bench.home.building.unlink(missing_ok=True)
     bench.dbt.build("measure")
-    found = Mart(str(bench.home.building))
+    found = Mart(str(bench.home.building), landed)
     yield found
     found.connection.close()
 
@@ -194,3 +255,126 @@ def test_limits_start_anew_with_an_experiment_on_the_metric_and_nowhere_else(mar
             else:
                 assert {row["reads"] for row in part} == {"too few"}
     assert split >= 4
+
+
+class Link(NamedTuple):
+    """The campaign that a deal counts for, how, and when it first reached someone of the deal."""
+
+    campaign: str
+    attribution: str
+    touched_at: datetime | None
+
+
+def _links(mart: Mart) -> dict[str, Link]:
+    """By a plain reading of the rule, deal by deal."""
+    members = [one for one in mart.landed["CampaignMember"] if not one["IsDeleted"]]
+    leads = {one["Id"]: one for one in mart.landed["Lead"] if one["IsConverted"]}
+    roles = defaultdict(set)
+    for one in mart.landed["OpportunityContactRole"]:
+        if not one["IsDeleted"]:
+            roles[one["ContactId"]].add(one["OpportunityId"])
+    touches = defaultdict(list)
+    for one in members:
+        deals = set(roles[one["ContactId"]]) if one["ContactId"] else set()
+        deals |= {leads[one["LeadId"]]["ConvertedOpportunityId"]} if one["LeadId"] in leads else set()
+        for deal in deals:
+            touches[deal].append((one["CreatedDate"], one["Id"], one["CampaignId"]))
+    found = {}
+    for deal in mart.rows("select opportunity_id, campaign_id, created_at from mart.fct_opportunities"):
+        seen = sorted(touch for touch in touches[deal["opportunity_id"]] if touch[0] <= deal["created_at"])
+        primary = deal["campaign_id"]
+        if primary:
+            link = Link(
+                primary, "primary campaign", min((at for at, _, campaign in seen if campaign == primary), default=None)
+            )
+        elif seen:
+            link = Link(seen[0][2], "first touch", seen[0][0])
+        else:
+            link = Link("none", "none", None)
+        found[deal["opportunity_id"]] = link
+    return found
+
+
+def test_each_deal_counts_for_its_primary_campaign_else_for_the_first_that_reached_it(mart: Mart) -> None:
+    found = {
+        row["opportunity_id"]: Link(row["campaign_id"] or "none", row["attribution"], row["touched_at"])
+        for row in mart.rows("select * from mart.fct_opportunity_campaigns")
+    }
+    expected = _links(mart)
+    assert found == expected
+    assert {link.attribution for link in expected.values()} == {"primary campaign", "first touch", "none"}
+    assert any(link.attribution == "primary campaign" and link.touched_at for link in expected.values())
+
+
+def _days(spans: list[timedelta]) -> float | None:
+    return float(np.median([span / timedelta(days=1) for span in spans])) if len(spans) >= 20 else None
+
+
+def test_the_chain_of_a_campaign_counts_each_lead_and_each_deal_once(mart: Mart) -> None:
+    members = [one for one in mart.landed["CampaignMember"] if not one["IsDeleted"]]
+    first: dict[str, Row] = {}
+    for one in sorted(members, key=lambda member: (member["CreatedDate"], member["Id"])):
+        if one["LeadId"]:
+            first.setdefault(one["LeadId"], one)
+    leads = mart.rows("select * from mart.fct_leads")
+    assert len(leads) == sum(not one["IsDeleted"] for one in mart.landed["Lead"]) > 800
+    links, deals = _links(mart), mart.rows("select * from mart.fct_opportunities where not is_deleted")
+    found = {row["campaign_key"]: row for row in mart.rows("select * from mart.rpt_campaign_chain")}
+    assert set(found) == {*CAMPAIGNS, "none"}
+    timed = 0
+    for campaign, row in found.items():
+        here = [one for one in members if one["CampaignId"] == campaign]
+        answered = [one for one in here if one["HasResponded"] and one["FirstRespondedDate"] <= AS_OF.date()]
+        assert (row["n_members"], row["n_responded"]) == (len(here), len(answered))
+        of_leads = [
+            lead
+            for lead in leads
+            if (first[lead["lead_id"]]["CampaignId"] if lead["lead_id"] in first else "none") == campaign
+        ]
+        outcomes = [lead["outcome"] for lead in of_leads]
+        ended = ("n_leads_converted", "converted"), ("n_leads_given_up", "given up"), ("n_leads_open", "open")
+        assert [row[name] for name, _ in ended] == [outcomes.count(outcome) for _, outcome in ended]
+        assert row["n_leads"] == len(of_leads)
+        new = [
+            lead for lead in of_leads
+            if lead["lead_id"] in first and lead["created_at"].date() >= first[lead["lead_id"]]["CreatedDate"].date()
+        ]  # fmt: skip
+        assert row["n_leads_new"] == len(new)
+        own = [deal for deal in deals if links[deal["opportunity_id"]].campaign == campaign]
+        kinds = [links[deal["opportunity_id"]].attribution for deal in own]
+        assert (row["n_by_primary_campaign"], row["n_by_first_touch"]) == (
+            kinds.count("primary campaign"),
+            kinds.count("first touch"),
+        )
+        won = [deal for deal in own if deal["is_won"]]
+        lost = [deal for deal in own if deal["is_lost"]]
+        assert (row["n_opportunities"], row["n_won"], row["n_lost"]) == (len(own), len(won), len(lost))
+        assert row["n_open"] == len(own) - len(won) - len(lost)
+        assert row["n_unmapped"] == 0
+        assert row["won_amount_corporate"] == sum(deal["amount_corporate"] or 0 for deal in won)
+        assert row["n_won_without_amount"] == sum(deal["amount_corporate"] is None for deal in won)
+        for rate, hits, n in (
+            ("response_rate", len(answered), len(here)),
+            ("lead_conversion_rate", row["n_leads_converted"], row["n_leads_converted"] + row["n_leads_given_up"]),
+            ("win_rate", len(won), len(won) + len(lost)),
+        ):
+            shown = (row[rate], row[f"{rate}_lower"], row[f"{rate}_upper"])
+            if n < 20:
+                assert shown == (None, None, None)
+            else:
+                assert shown == pytest.approx((hits / n, *proportion_confint(hits, n, method="wilson")), abs=1e-12)
+        touched = [
+            (deal, links[deal["opportunity_id"]].touched_at) for deal in own if links[deal["opportunity_id"]].touched_at
+        ]
+        to_deal = [deal["created_at"] - at for deal, at in touched]
+        to_win = [deal["closed_at"] - at for deal, at in touched if deal["is_won"]]
+        assert (row["n_touched"], row["n_won_touched"]) == (len(to_deal), len(to_win))
+        for name, spans in (("p50_days_touch_to_opportunity", to_deal), ("p50_days_touch_to_win", to_win)):
+            assert row[name] == (None if _days(spans) is None else pytest.approx(_days(spans), rel=1e-9))
+            timed += row[name] is not None
+    assert timed > 6
+    assert sum(row["n_opportunities"] for row in found.values()) == len(deals)
+    assert sum(row["n_leads"] for row in found.values()) == len(leads)
+    assert found[CAMPAIGNS[-1]]["campaign_name"] is None
+    assert found[CAMPAIGNS[-2]]["is_deleted"]
+    assert found["none"]["n_opportunities"] > 100
