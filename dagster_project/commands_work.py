@@ -245,7 +245,7 @@ def _write(home: Path | None, found: Worklist, decided: list[Decision], *, by: s
 
 @click.command()
 @click.option("--week", required=True, help="An ISO week, as 2026-W27, or a day in it.")
-@click.option("--each", type=click.IntRange(1, 500), default=5, show_default=True, help="Deals of each stratum.")
+@click.option("--each", type=click.IntRange(1, 500), default=5, show_default=True, help="Records of each stratum.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another sample for another number.")
 @click.option("--verdicts", type=click.Path(path_type=Path, dir_okay=False), help="Read back the sample, filled in.")
 @_BY
@@ -254,7 +254,7 @@ def _write(home: Path | None, found: Worklist, decided: list[Decision], *, by: s
 def sample(
     week: str, each: int, seed: int, verdicts: Path | None, by: str | None, output: str, home: Path | None
 ) -> None:
-    """Draw open, lost and won deals of a week, to be looked at with the customer's evidence; read the verdicts back.
+    """Draw open, lost and won deals and given-up leads of a week, to look at with the customer's evidence; read the verdicts back.
 
     Save it as CSV, write right, wrong or cannot tell under `verdict`, and read it back by --verdicts. A week is drawn once.
     """
@@ -268,11 +268,11 @@ def sample(
         names = list(rows[0]) if rows else ["stratum", "record_id"]
         report.write_rows(names, [list(row.values()) for row in rows], output)
         told = (
-            f"{len(rows)} deals drawn for"
+            f"{len(rows)} records drawn for"
             if is_new
-            else f"{len(rows)} deals, drawn before for"
+            else f"{len(rows)} records, drawn before for"
             if rows
-            else "no deal fits"
+            else "no record fits"
         )
         click.echo(f"{told} the week of {monday}", err=True)
         return

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from dagster_project.errors import LeanfunnelError, SalesforceError, SettingsError
 
 if TYPE_CHECKING:
+    from dagster_project.home import Home
     from dagster_project.pipeline import Request
     from dagster_project.salesforce.client import SalesforceClient
     from dagster_project.salesforce.description import ObjectDescription
@@ -36,6 +37,7 @@ def examine(request: Request) -> Iterator[Check]:
     from dagster_project.salesforce.client import SalesforceClient
 
     yield from _home(request.home.root)
+    yield from _responses(request.home)
     try:
         if request.credentials is None:
             return
@@ -85,6 +87,26 @@ def _home(root: Path) -> Iterator[Check]:
         yield Check("warn", f"{root} has {free:,} MB left", "Free some space: a first load of a large org needs more.")
     else:
         yield Check("ok", f"{root} can be written, {free:,} MB free")
+
+
+def _responses(home: Home) -> Iterator[Check]:
+    """Whether the last publication found customer responses recorded well enough to be measured."""
+    from dagster_project.pipeline import measurability
+
+    found = measurability(home)
+    if found is None:
+        return
+    won, without, limit, cause = found
+    if cause:
+        yield Check(
+            "warn",
+            f"responses are not measurable: {cause}",
+            "Connect mail and calendars to Salesforce; if they are, raise `measurable_share` in leanfunnel.yml.",
+        )
+    elif won:
+        yield Check(
+            "ok", f"responses are measurable: {without:,} of {won:,} won deals show none; at most {limit:.0%} may"
+        )
 
 
 def _objects(client: SalesforceClient) -> Iterator[Check]:

@@ -450,12 +450,15 @@ def prepare(request: Request, plan: Plan) -> None:
     from dagster_project.landing import LandingLog
     from dagster_project.landing.run_log import RunLog
     from dagster_project.salesforce.objects import catalogue, mapped_inventory, mapped_source
-    from dagster_project.warehouse import control, landing_views, stage_map
+    from dagster_project.warehouse import control, experiments, landing_views, stage_map, targets
     from dagster_project.warehouse.database import open_database
 
     home, org = home_of(request, plan), read_org(request.home)
     definitions = contracts.load_definitions(request.definitions)
     stages = stage_map.read(request.home.stage_map)
+    processes = {stage.sales_process for stage in stages}
+    tried = [one.row for one in experiments.read(request.home.experiments, processes)]
+    wanted = [one.row for one in targets.read(request.home.targets, processes)]
     log = LandingLog(request.home.landing)
     states = {name: log.state(name) for name in log.objects()}
     looks = log.last_looks()
@@ -506,6 +509,8 @@ def prepare(request: Request, plan: Plan) -> None:
             RunLog(request.home.state).rows(plan.known_at),
             [one.facts() for one in overrides_of(request, plan).values()],
             terms=contracts.terms_table(contracts.load_terms(request.definitions)),
+            experiments=tried,
+            targets=wanted,
         )
     write_text(home.plan, json.dumps(asdict(plan), indent=2, default=lambda instant: instant.isoformat()))
 
@@ -559,6 +564,25 @@ def publish_despite(
     return run(replace(request, from_landing=True), progress=progress, last_extraction=True)
 
 
+def measurability(home: Home) -> tuple[int, int, float, str | None] | None:
+    """Of the last publication: won deals, those without a recorded customer response, the largest share that is measurable, and why
+    it is not (None where it is). None where nothing was published, or by a release that did not tell.
+    """
+    from dagster_project.warehouse.database import open_database
+
+    file = home.current / "leanfunnel.duckdb"
+    if not file.exists():
+        return None
+    try:
+        with open_database(file, read_only=True) as connection:
+            row = connection.execute(
+                "SELECT n_won, n_without, limit_share, cause FROM mart.dim_measurability WHERE evidence = 'customer_response'"
+            ).fetchone()
+    except WarehouseError:
+        return None
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
 def start_building(home: Home) -> None:
     """An empty place for the next publication's file."""
     _remove_database(home.building)
@@ -605,6 +629,7 @@ def initialise(request: Request, *, progress: Progress = silent, force: bool = F
     """
     from dagster_project import contracts
     from dagster_project.landing import LandingLog
+    from dagster_project.warehouse import experiments, targets
 
     written: list[tuple[Path, str]] = []
     kept: list[tuple[Path, str]] = []
@@ -627,6 +652,15 @@ def initialise(request: Request, *, progress: Progress = silent, force: bool = F
             _set_aside(home.expectations)
             shipped = request.shipped_definitions or request.definitions
             written += [(path, "mode observe") for path in contracts.write_observe_copy(shipped, home.expectations)]
+        for path, header, what in (
+            (home.experiments, experiments.empty(), "what you change, and what you expect of it: empty"),
+            (home.targets, targets.empty(), "what each fiscal quarter shall bring: empty"),
+        ):
+            if path.exists():  # what people wrote is never set aside: there is nothing to propose
+                kept.append((path, "stands already"))
+            else:
+                write_text(path, header)
+                written.append((path, what))
     return Initialised(tuple(written), tuple(kept))
 
 

@@ -172,6 +172,7 @@ def make_plan(
         "landing": {name: [getattr(state, "table_id", ""), state.batch_seq] for name, state in sorted(states.items())},
         "inventory": inventory,
         "stage_map": _hash_files(request.home.stage_map),
+        "registers": _hash_files(*(path for path in (request.home.experiments, request.home.targets) if path.exists())),
         "definitions": _hash_files(request.definitions),
         "options": [str(zone), request.minimum_n, request.conversion_days, request.measurable_share, request.team],
         "said": last_said(request.home.state),

@@ -1,4 +1,5 @@
-"""Go and see: a weekly random sample of deals, to be looked at with the customer's evidence, and the verdicts on them.
+"""Go and see: a weekly random sample of deals and of leads that were given up, to be looked at with the customer's
+evidence, and the verdicts on them.
 
 Drawn by a hash of seed, week and Id, so that anyone draws the same; once drawn it is kept, whatever the org does later. Belongs
 here: drawing, verdicts, the share that holds. Does not: printing.
@@ -22,8 +23,8 @@ from dagster_project.errors import SettingsError, nearest
 from dagster_project.landing import AppendOnlyTable
 
 SAMPLES, VERDICTS = "samples", "sample_verdicts"
-STRATA = ("open", "lost", "won")
-"""open: open at the end of the week; lost, won: closed in that week."""
+STRATA = ("open", "lost", "won", "dropped at lead")
+"""open: deals open at the end of the week; lost, won: deals closed in that week; dropped at lead: leads given up in that week."""
 SAYS = ("right", "wrong", "cannot tell")
 """right: the customer's evidence says what the record says (stage, amount, date). wrong: it says something else."""
 _Z = 1.959963984540054
@@ -59,7 +60,7 @@ class SampleError(SettingsError):
 @dataclass(frozen=True)
 class Share:
     """How far the looked-at records of one stratum hold: `right` of `n` (right or wrong); the 95 % interval is Wilson's (1927),
-    None below the minimum n, where `reads` is 'too few'. `size`: deals that it was drawn from. `cannot_tell` and
+    None below the minimum n, where `reads` is 'too few'. `size`: records that it was drawn from. `cannot_tell` and
     `not_looked_at` are in no share.
     """
 
@@ -88,9 +89,9 @@ def week_of(text: str) -> date:
 def draw(
     mart: duckdb.DuckDBPyConnection, state: Path, week: date, *, per_stratum: int, seed: int
 ) -> tuple[list[dict[str, Any]], bool]:
-    """The sample of the week that begins on `week` with what a person needs to look at each deal, and whether it is new.
+    """The sample of the week that begins on `week` with what a person needs to look at each record, and whether it is new.
 
-    A week that was drawn before is given again as it was, with the deals as they now stand. Raises SampleError for a week that
+    A week that was drawn before is given again as it was, with the records as they now stand. Raises SampleError for a week that
     has not ended. Weeks end at midnight UTC on Sunday.
     """
     table = AppendOnlyTable(state / SAMPLES, SAMPLE_SCHEMA)
@@ -115,6 +116,9 @@ def draw(
                 WHEN closed_at >= $start AND closed_at < $end AND NOT is_deleted AND is_won THEN 'won'
             END AS stratum
             FROM fct_opportunities
+            UNION ALL
+            SELECT lead_id, 'dropped at lead' FROM fct_leads
+            WHERE outcome = 'given up' AND closed_at >= $start AND closed_at < $end
         )
         SELECT $start::DATE AS week_starts_on, stratum, draw::INTEGER AS draw, opportunity_id AS record_id, stratum_size,
             $seed::BIGINT AS seed, $as_of::TIMESTAMP AT TIME ZONE 'UTC' AS drawn_as_of
@@ -139,10 +143,14 @@ def draw(
 
 def _read(mart: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     cursor = mart.execute(f"""
-        SELECT d.week_starts_on, d.stratum, d.record_id, f.opportunity_name AS record_name, f.record_url, f.owner_name AS owner,
-            f.stage_name AS stage, f.evidenced_stage_name AS evidenced_stage, f.amount, f.currency_code, f.close_on,
+        SELECT d.week_starts_on, d.stratum, d.record_id, coalesce(f.opportunity_name, l.lead_name) AS record_name,
+            coalesce(f.record_url, l.record_url) AS record_url, coalesce(f.owner_name, l.owner_name) AS owner,
+            coalesce(f.stage_name, l.lead_status) AS stage, f.evidenced_stage_name AS evidenced_stage,
+            f.amount, f.currency_code, f.close_on,
             f.last_customer_response_at, NULL::VARCHAR AS verdict, NULL::VARCHAR AS note
-        FROM drawn AS d LEFT JOIN fct_opportunities AS f ON f.opportunity_id = d.record_id
+        FROM drawn AS d
+        LEFT JOIN fct_opportunities AS f ON f.opportunity_id = d.record_id
+        LEFT JOIN fct_leads AS l ON l.lead_id = d.record_id
         ORDER BY list_position({list(STRATA)}, d.stratum), d.draw""")
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -215,7 +223,7 @@ def record_verdicts(state: Path, week: date, file: Path, *, by: str, at: datetim
 def shares(state: Path, week: date | None, *, minimum_n: int) -> list[Share]:
     """What the verdicts of one week say, or of all weeks together, by stratum; the last verdict on a record and week counts.
 
-    Of all weeks together each looked-at deal weighs the same, whatever the size of its week.
+    Of all weeks together each looked-at record weighs the same, whatever the size of its week.
     """
     drawn = _of_week(AppendOnlyTable(state / SAMPLES, SAMPLE_SCHEMA), SAMPLE_SCHEMA, week).to_pylist()
     verdicts = _of_week(AppendOnlyTable(state / VERDICTS, VERDICT_SCHEMA), VERDICT_SCHEMA, week)

@@ -30,7 +30,8 @@ CREATE OR REPLACE TABLE control.stage_map (
 CREATE OR REPLACE TABLE control.definition (
     definition_id VARCHAR, rule_number INTEGER, name VARCHAR, version INTEGER, title VARCHAR, entity VARCHAR, kind VARCHAR,
     mode VARCHAR, from_step_rank INTEGER, evidence VARCHAR, threshold VARCHAR, owner VARCHAR, accountable VARCHAR,
-    why VARCHAR, fix VARCHAR, agreed_by VARCHAR, agreed_on DATE, since_on DATE, is_configured BOOLEAN
+    why VARCHAR, fix VARCHAR, agreed_by VARCHAR, agreed_on DATE, since_on DATE, is_configured BOOLEAN, evidence_sql VARCHAR,
+    asked_sql VARCHAR
 );
 CREATE OR REPLACE TABLE control.term (
     term VARCHAR, entity VARCHAR, version INTEGER, title VARCHAR, condition_sql VARCHAR, owner VARCHAR, agreed_by VARCHAR,
@@ -52,6 +53,13 @@ CREATE OR REPLACE TABLE control.override (
 );
 CREATE OR REPLACE TABLE control.service_level (
     sales_process VARCHAR, stage_name VARCHAR, service_level_days DOUBLE, n_closed BIGINT, frozen_at TIMESTAMP
+);
+CREATE OR REPLACE TABLE control.experiment (
+    experiment VARCHAR, problem VARCHAR, metric VARCHAR, sales_process VARCHAR, prediction VARCHAR, starts_on DATE, ends_on DATE,
+    owner VARCHAR
+);
+CREATE OR REPLACE TABLE control.target (
+    fiscal_quarter VARCHAR, sales_process VARCHAR, team VARCHAR, owner VARCHAR, amount_corporate DECIMAL(18, 2), wins DOUBLE
 );
 CREATE TABLE IF NOT EXISTS audit.verdict (
     definition_id VARCHAR, definition_version INTEGER, rule_number INTEGER, kind VARCHAR, mode VARCHAR, entity VARCHAR,
@@ -89,6 +97,7 @@ CREATE TABLE IF NOT EXISTS audit.sample (
 DEFINITION_COLUMNS = (
     "definition_id", "rule_number", "name", "version", "title", "entity", "kind", "mode", "from_step_rank", "evidence",
     "threshold", "owner", "accountable", "why", "fix", "agreed_by", "agreed_on", "since_on", "is_configured",
+    "evidence_sql", "asked_sql",
 )  # fmt: skip
 
 
@@ -124,6 +133,8 @@ def write_control(
     overrides: Iterable[Mapping[str, Any]] = (),
     *,
     terms: Iterable[Sequence[Any]],
+    experiments: Iterable[Sequence[Any]] = (),
+    targets: Iterable[Sequence[Any]] = (),
 ) -> None:
     """Replace the control tables and see to it that the audit tables exist, in one transaction."""
     connection.execute("BEGIN")
@@ -140,6 +151,8 @@ def write_control(
         _insert(connection, "control.service_level", list(service_levels), 5)
         _insert(connection, "control.buyer_stage", list(buyer_stages), 3)
         _insert(connection, "control.term", list(terms), 9)
+        _insert(connection, "control.experiment", list(experiments), 8)
+        _insert(connection, "control.target", list(targets), 6)
         _insert(connection, "control.landed_object", list(landed_objects), 11)
         for one in overrides:
             connection.execute(

@@ -9,6 +9,7 @@ select
     members.campaign_member_id,
     members.campaign_id,
     members.lead_id,
+    members.contact_id,
     members.created_at as reached_at,
     case
         when members.has_responded and members.first_responded_on <= run.as_of_on

@@ -36,15 +36,26 @@ def _mart(as_of: str = "2026-07-01") -> duckdb.DuckDBPyConnection:
         ) AS k (kind, created_at, closed_at, is_open, is_won, is_lost, is_deleted)
         UNION ALL
         SELECT 'then', 'Deal then', NULL, 'Ann', 'Won', 'Won', 1.5, 'USD', NULL, NULL, TIMESTAMP '2026-06-01', TIMESTAMP '2026-06-29', FALSE, TRUE, FALSE, FALSE""")
+    mart.execute("""
+        CREATE TABLE fct_leads AS
+        SELECT kind || i AS lead_id, 'Acme' AS lead_name, 'https://org.example/' || kind || i AS record_url, 'Ann' AS owner_name,
+            'Unqualified' AS lead_status, outcome, closed_at
+        FROM range(40) AS r (i), (VALUES
+            ('lead', 'given up', TIMESTAMP '2026-06-22'), ('worked', 'open', NULL), ('deal', 'converted', TIMESTAMP '2026-06-24'),
+            ('older', 'given up', TIMESTAMP '2026-06-21 23:59'), ('later', 'given up', TIMESTAMP '2026-06-29')
+        ) AS k (kind, outcome, closed_at)""")
     return mart
 
 
 def test_each_stratum_is_drawn_apart_by_its_seed_and_week(tmp_path: Path) -> None:
     rows, is_new = draw(_mart(), tmp_path / "a", MONDAY, per_stratum=5, seed=1)
     assert is_new
-    assert [row["stratum"] for row in rows] == ["open"] * 5 + ["lost"] * 5 + ["won"] * 5
+    assert [row["stratum"] for row in rows] == ["open"] * 5 + ["lost"] * 5 + ["won"] * 5 + ["dropped at lead"] * 5
     for row in rows:
-        assert row["record_id"].rstrip("0123456789") == row["stratum"] or row["record_id"] == "then"
+        assert (
+            row["record_id"].rstrip("0123456789") == {"dropped at lead": "lead"}.get(row["stratum"], row["stratum"])
+            or row["record_id"] == "then"
+        )
     same, _ = draw(_mart(), tmp_path / "b", MONDAY, per_stratum=5, seed=1)
     other, _ = draw(_mart(), tmp_path / "c", MONDAY, per_stratum=5, seed=2)
     assert same == rows
@@ -53,10 +64,16 @@ def test_each_stratum_is_drawn_apart_by_its_seed_and_week(tmp_path: Path) -> Non
 
 def test_a_stratum_holds_who_was_in_it_at_the_end_of_the_week(tmp_path: Path) -> None:
     rows, _ = draw(_mart(), tmp_path, MONDAY, per_stratum=500, seed=1)
-    by = {name: {row["record_id"] for row in rows if row["stratum"] == name} for name in ("open", "lost", "won")}
+    by = {
+        name: {row["record_id"] for row in rows if row["stratum"] == name}
+        for name in ("open", "lost", "won", "dropped at lead")
+    }
     assert by["open"] == {f"open{i}" for i in range(40)} | {"then"}  # won only after the week
     assert by["lost"] == {f"lost{i}" for i in range(40)}
     assert by["won"] == {f"won{i}" for i in range(40)}
+    assert by["dropped at lead"] == {f"lead{i}" for i in range(40)}
+    (one,) = [row for row in rows if row["record_id"] == "lead0"]
+    assert (one["record_name"], one["stage"], one["owner"]) == ("Acme", "Unqualified", "Ann")
 
 
 def test_a_week_is_drawn_once(tmp_path: Path) -> None:
@@ -83,7 +100,7 @@ def test_verdicts_are_counted_by_stratum_with_their_interval_and_the_last_one_co
 
     assert say("wrong", "right", "", "cannot tell", "Right") == 4
     assert say("right") == 1
-    opened, lost, won = shares(tmp_path, MONDAY, minimum_n=2)
+    opened, lost, won, dropped = shares(tmp_path, MONDAY, minimum_n=2)
     assert (opened.drawn, opened.size, opened.n, opened.right, opened.cannot_tell, opened.not_looked_at) == (
         4,
         41,
@@ -97,6 +114,7 @@ def test_verdicts_are_counted_by_stratum_with_their_interval_and_the_last_one_co
     assert opened.upper == pytest.approx(1.0)
     assert (lost.n, lost.share, lost.reads) == (1, None, "too few")
     assert (won.n, won.not_looked_at, won.reads) == (0, 4, "too few")
+    assert (dropped.drawn, dropped.n) == (4, 0)
     draw(_mart("2026-07-08"), tmp_path, date(2026, 6, 29), per_stratum=3, seed=1)
     pooled = shares(tmp_path, None, minimum_n=2)[0]
     assert (pooled.drawn, pooled.n, pooled.not_looked_at) == (7, 2, 4)
@@ -142,7 +160,7 @@ def test_an_id_of_15_characters_is_that_of_the_sample(tmp_path: Path) -> None:
     AppendOnlyTable(tmp_path / "samples").append(drawn)
     (tmp_path / "said.csv").write_text("record_id,verdict\n006000000000123,right\n")
     assert record_verdicts(tmp_path, MONDAY, tmp_path / "said.csv", by="Rita", at=NOW) == 1
-    assert [share.right for share in shares(tmp_path, MONDAY, minimum_n=1)] == [0, 0, 1]
+    assert [share.right for share in shares(tmp_path, MONDAY, minimum_n=1)] == [0, 0, 1, 0]
 
 
 def test_verdicts_need_a_sample(tmp_path: Path) -> None:

@@ -37,11 +37,19 @@ def process_map(process: str, open_stages: Sequence[str] = _OPEN) -> list[tuple[
     return rows
 
 
+_SEEN = {
+    "amount": '"amount" > 0',
+    "contact_role": '"contact_role_count" >= 1',
+    "meeting_held": '"meeting_held_at" IS NOT NULL',
+}
+
+
 def stage_entry(name: str, evidence: str, from_step_rank: int, **changes: Any) -> dict[str, Any]:
     """An enforced, configured stage-entry definition."""
     return {
         "definition_id": name, "rule_number": int(name[1:]), "version": 1, "kind": "stage_entry", "mode": "enforce",
-        "entity": "opportunity", "from_step_rank": from_step_rank, "evidence": evidence, "is_configured": True, **changes,
+        "entity": "opportunity", "from_step_rank": from_step_rank, "evidence": evidence, "is_configured": True,
+        "evidence_sql": _SEEN.get(evidence), "asked_sql": "TRUE", **changes,
     }  # fmt: skip
 
 
@@ -111,6 +119,8 @@ class ConformBench:
         inventory: Iterable[tuple[str, str | None, str]] = (("EventRelation", None, "present"),),
         corporate_currency: str | None = "USD",
         measurable_share: float = 0.2,
+        experiments: Iterable[Sequence[Any]] = (),
+        targets: Iterable[Sequence[Any]] = (),
     ) -> None:
         """Write the control tables as the warehouse package does."""
         run = RunRow(
@@ -120,8 +130,9 @@ class ConformBench:
         )  # fmt: skip
         with self.connect() as connection:
             write_control(
-                connection, run, stage_map or process_map("default"), definitions, inventory, terms=self.terms
-            )
+                connection, run, stage_map or process_map("default"), definitions, inventory, terms=self.terms,
+                experiments=experiments, targets=targets,
+            )  # fmt: skip
 
     def build(self, *, full_refresh: bool = False) -> int:
         """Models and data tests of the tag `conform`; raises WarehouseError where one fails."""

@@ -9,12 +9,16 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import pytest
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+from dagster_project import doctor
+from dagster_project.home import Home
 
 AS_OF = datetime(2026, 1, 31)  # noqa: DTZ001 (the warehouse holds naive UTC)
 DAY = timedelta(days=1)
@@ -308,7 +312,9 @@ def test_trust_is_completeness_times_validity_times_the_sample_and_takes_no_sign
 
 
 @pytest.mark.parametrize(("answered", "measurable"), [(8, True), (7, False)])
-def test_responses_are_measurable_up_to_a_fifth_of_silent_wins(bench: Any, answered: int, measurable: bool) -> None:
+def test_responses_are_measurable_up_to_a_fifth_of_silent_wins(
+    bench: Any, answered: int, measurable: bool, tmp_path: Path
+) -> None:
     """Of ten won deals two or three show no response; with exactly 20 % they are measurable."""
     won = [bench.deal(n, StageName="Closed Won", IsClosed=True, IsWon=True) for n in range(1, 11)]
     bench.land("Opportunity", [*won, bench.deal(11), bench.deal(12, StageName="Closed Won", IsDeleted=True)])
@@ -331,6 +337,12 @@ def test_responses_are_measurable_up_to_a_fifth_of_silent_wins(bench: Any, answe
         traits = found.rows("select distinct trait, reads from mart.rpt_winnability where reads = 'not measurable'")
     finally:
         found._connection.close()
+    home = Home(tmp_path)
+    home.current.mkdir(parents=True)
+    bench.home.building.rename(home.current / "leanfunnel.duckdb")
+    (told,) = doctor._responses(home)
+    assert told.state == ("ok" if measurable else "warn")
+    assert ("2 of 10 won deals show none; at most 20% may" if measurable else "3 of 10") in told.what
     assert (row["n_won"], row["n_without"], row["is_measurable"]) == (10, 10 - answered, measurable)
     if measurable:
         assert row["cause"] is None

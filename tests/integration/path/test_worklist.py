@@ -70,6 +70,25 @@ def test_a_snooze_of_one_record_survives_a_rebuild_and_is_undone(demo) -> None:
     assert "left out" in after.stderr
     assert "snoozed" in after.stderr
     assert first not in {item["record_id"] for item in _list(demo)}
+    shown = demo.query(
+        f"SELECT state, decided_by, decided_why FROM rpt_definition_breaches WHERE record_id = '{first}' AND status = 'breached'"
+    )
+    assert {row[:3] for row in shown} == {("snoozed", "Rita", "on leave")}
+    # what the mart was built with and what the command sees at once are the same rule, written twice
+    told_by_mart = set(
+        demo.query(
+            "SELECT definition_id, record_id, state, age, who FROM fct_standing_breaches WHERE record_id LIKE '006%'"
+        )
+    )
+    told_by_list = {
+        (one["rule"], item["record_id"], one["state"], one["age"], one["who"])
+        for item in _list(demo, "--all")
+        for one in item["breaches"]
+    }
+    assert told_by_mart == {one for one in told_by_list if one[1] and one[1].startswith("006")}
+    assert demo.query(
+        "SELECT n_snoozed > 0 FROM rpt_definition_scorecard WHERE scope = 'all' AND is_latest AND n_snoozed > 0"
+    )
     assert "took back" in _decide(demo, "undo", batch, "--by", "Sam")
     assert _list(demo)[0]["record_id"] == first
     listed = json.loads(_decide(demo, "list", "--record", first, "--format", "json"))
@@ -150,7 +169,7 @@ def test_a_mistake_is_one_clear_line_and_writes_nothing(demo, arguments: tuple[s
 def test_a_week_s_sample_is_saved_filled_in_and_read_back(demo) -> None:
     as_csv = demo.command("sample", "--week", "2026-W26", "--each", "2", "--format", "csv").stdout
     rows = list(csv.DictReader(io.StringIO(as_csv)))
-    assert {row["stratum"] for row in rows} == {"open", "lost", "won"}
+    assert {row["stratum"] for row in rows} == {"open", "lost", "won", "dropped at lead"}
     is_open = {key for (key,) in demo.query("SELECT opportunity_id FROM fct_opportunities WHERE is_open")}
     assert all((row["record_id"] in is_open) == (row["stratum"] == "open") for row in rows)
     file = demo.home.parent / "sample.csv"
@@ -162,6 +181,6 @@ def test_a_week_s_sample_is_saved_filled_in_and_read_back(demo) -> None:
     assert done.returncode == 0, done.stderr
     told = [row for row in json.loads(done.stdout) if row["of"] == "all weeks"]
     assert {row["stratum"]: row["right"] for row in told} == {
-        name: sum(r["stratum"] == name for r in rows) for name in ("open", "lost", "won")
+        name: sum(r["stratum"] == name for r in rows) for name in ("open", "lost", "won", "dropped at lead")
     }
     assert {row["reads"] for row in told} == {"too few"}
