@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dagster_project.errors import SettingsError
 from dagster_project.options import FORMAT, HOME, settings_of
 
 if TYPE_CHECKING:
@@ -107,6 +108,27 @@ def diff(old: Path, new: Path, with_figures: bool, home: Path | None, output: st
     click.echo(
         f"{len(differing)} of {len(changes)} definitions differ in what they say or flag; nothing was written", err=True
     )
+
+
+@definitions.command()
+@HOME
+@click.option("--out", type=_FOLDER, help="Where to put them (default: `data_docs` in the home's warehouse).")
+def docs(home: Path | None, out: Path | None) -> None:
+    """Write Great Expectations' Data Docs of the definitions, on the records of the last run, for engineers.
+
+    Static pages with counts, no values of records. Their style sheets come from the network, as Great Expectations makes them.
+    """
+    from dagster_project.contracts import load_definitions
+    from dagster_project.contracts.auditing import write_data_docs
+
+    settings = settings_of(home)
+    conformed = settings.home.conformed
+    if not conformed.exists():
+        raise SettingsError("nothing was built here yet.", where=str(conformed), todo="Run `leanfunnel run` first.")
+    folder = out or settings.home.warehouse / "data_docs"
+    if folder.exists() and any(folder.iterdir()) and not (folder / "index.html").exists():
+        raise SettingsError("the folder holds something else.", where=str(folder), todo="Name an empty folder.")
+    click.echo(write_data_docs(conformed, load_definitions(settings.definitions), folder.resolve()))
 
 
 @definitions.command()

@@ -6,6 +6,7 @@ Great Expectations itself, which runs in a process of its own and read-only.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -99,6 +100,30 @@ def audit(
         show_kept(connection, state, instant, is_newest=ledger.is_newest)
         seconds["ledger"] = time.monotonic() - started
     return AuditReport(instant, run_id, tuple(results), recorded, opened, resolved, seconds)
+
+
+def write_data_docs(conformed: Path, definitions: Sequence[Definition], folder: Path) -> Path:
+    """Great Expectations' Data Docs of the definitions that can be measured on `conformed`, in `folder`; returns the first
+    page. Nothing is recorded. What stood in the folder is replaced.
+
+    Raises ContractError where the audit could not be carried out, WarehouseError where the file cannot be used.
+    """
+    with open_database(conformed, read_only=True) as connection:
+        row: Any = connection.execute("SELECT max(as_of) FROM control.run").fetchone()
+        _, states = _look(connection, definitions, row[0])
+    checks = [
+        {**check, "notes": f"{one.id} v{one.version}: {one.title}. {one.why} To do: {one.fix}"}
+        for one in definitions
+        if states[one.id][0] == "measured"
+        for check in gx_checks(one)
+    ]
+    if folder.exists():
+        shutil.rmtree(folder)
+    with AuditProcess() as auditor:
+        auditor.run(
+            {"database": str(conformed), "memory_limit": MEMORY_LIMIT, "checks": checks, "data_docs": str(folder)}
+        )
+    return folder / "index.html"
 
 
 def _look(

@@ -3,7 +3,8 @@
 Imports Great Expectations, waits for one request (JSON, one line) on stdin, opens the warehouse read-only, answers one JSON
 line on stdout and ends, which frees DuckDB's lock. Counts and queries only: no row ever leaves it.
 
-Request: {"database": path, "memory_limit": text, "checks": [{"key", "schema", "table", "expectation", "arguments", "row_condition"}]}
+Request: {"database": path, "memory_limit": text, "checks": [{"key", "schema", "table", "expectation", "arguments", "row_condition"}],
+and, where Data Docs are wanted, "data_docs": folder; each check then has "notes" for their reader}
 Answer: {"results": {key: {"element_count", "unexpected_count", "unexpected_index_query"}}} or {"error": text}
 """
 
@@ -42,13 +43,24 @@ def run(request: dict[str, Any]) -> dict[str, dict[str, Any]]:
         arguments = dict(check["arguments"])
         if check["row_condition"]:
             arguments |= {"row_condition": check["row_condition"], "condition_parser": "great_expectations"}
-        expectation = getattr(gxe, class_name(check["expectation"]))(**arguments, meta={"key": check["key"]})
+        expectation = getattr(gxe, class_name(check["expectation"]))(
+            **arguments, meta={"key": check["key"]}, notes=check.get("notes")
+        )
         by_table[check["schema"], check["table"]].append(expectation)
     results: dict[str, dict[str, Any]] = {}
+    if request.get("data_docs"):
+        context.add_data_docs_site("leanfunnel", _site(request["data_docs"]))
     for (schema, table), expectations in by_table.items():
         asset = source.add_table_asset(table, table_name=table, schema_name=schema)
-        batch = asset.add_batch_definition_whole_table(table).get_batch()
-        outcome = batch.validate(gx.ExpectationSuite(name=table, expectations=expectations), result_format=_FORMAT)
+        whole = asset.add_batch_definition_whole_table(table)
+        suite = gx.ExpectationSuite(name=table, expectations=expectations)
+        if request.get("data_docs"):
+            # Data Docs show what the context stores, and it stores what a validation definition finds
+            suite = context.suites.add(suite)
+            judge = context.validation_definitions.add(gx.ValidationDefinition(name=table, data=whole, suite=suite))
+            outcome = judge.run(result_format=_FORMAT)
+        else:
+            outcome = whole.get_batch().validate(suite, result_format=_FORMAT)
         for one in outcome.results:
             found = one.to_json_dict()
             key = found["expectation_config"]["meta"]["key"]
@@ -58,7 +70,19 @@ def run(request: dict[str, Any]) -> dict[str, dict[str, Any]]:
             results[key] = {field: found["result"].get(field) for field in fields}
             if results[key]["element_count"] == 0:
                 results[key]["unexpected_count"] = 0  # a sum over no rows is NULL in SQL
+    if request.get("data_docs"):
+        context.build_data_docs(site_names=["leanfunnel"])
     return results
+
+
+def _site(folder: str) -> dict[str, Any]:
+    """Great Expectations' own site of static pages, as it makes them, in a folder."""
+    return {
+        "class_name": "SiteBuilder",
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": folder},
+        "show_how_to_buttons": False,
+    }
 
 
 def _exception(info: dict[str, Any]) -> str:

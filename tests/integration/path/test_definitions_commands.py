@@ -63,6 +63,25 @@ def test_diff_names_the_records_and_the_figures_that_change(demo, tmp_path: Path
     assert demo.manifest() == before
 
 
+def test_data_docs_show_counts_and_no_values(demo, tmp_path: Path) -> None:
+    out = tmp_path / "docs"
+    done = demo.command("definitions", "docs", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()) == out / "index.html"
+    (page,) = (out / "validations" / "int_audit__opportunity").rglob("*.html")
+    text = page.read_text()
+    breached = len(demo.truth["breaches"]["8"])
+    assert re.search(rf"{breached} unexpected values found", text)
+    records = {record for planted in demo.truth["breaches"].values() for record in planted}
+    assert not any(record in file.read_text() for file in out.rglob("*.html") for record in sorted(records)[:20])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("keep")
+    refused = demo.command("definitions", "docs", "--out", str(tmp_path / "other"))
+    assert refused.returncode == 2
+    assert "the folder holds something else" in refused.stderr
+    assert (tmp_path / "other" / "mine.txt").exists()
+
+
 def test_the_schema_for_editors_is_printed() -> None:
     from click.testing import CliRunner
 
