@@ -64,7 +64,7 @@ sampled as (
         row_number() over (partition by sales_process order by week_starts_on desc) as place,
         count(*) over (partition by sales_process) as n_weeks
     from {{ ref('fct_flow_weeks') }}
-    where metric = 'arrivals' and weeks_ago <= {{ sampled_weeks }}
+    where basis = 'reported' and metric = 'arrivals' and weeks_ago <= {{ sampled_weeks }}
     union all
     select
         latest.sales_process,

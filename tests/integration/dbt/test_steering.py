@@ -248,7 +248,7 @@ def _monday_from(day: date) -> date:
 
 def test_an_experiment_is_the_welch_difference_of_the_weeks_after_and_before(mart: Mart) -> None:
     series: dict[tuple[str, str], dict[date, float | None]] = defaultdict(dict)
-    for row in mart.rows("select * from mart.fct_flow_weeks"):
+    for row in mart.rows("select * from mart.fct_flow_weeks where basis = 'reported'"):
         series[row["sales_process"], row["metric"]][row["week_starts_on"]] = row["value"]
     tried = [
         (name, process, metric, start, end)
@@ -307,7 +307,7 @@ def test_an_experiment_is_the_welch_difference_of_the_weeks_after_and_before(mar
 
 def test_limits_start_anew_with_an_experiment_on_the_metric_and_nowhere_else(mart: Mart) -> None:
     charts: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in mart.rows("select * from mart.rpt_flow_health order by week_starts_on"):
+    for row in mart.rows("select * from mart.rpt_flow_health where basis = 'reported' order by week_starts_on"):
         charts[row["sales_process"], row["metric"]].append(row)
     starts = defaultdict(set)
     for _, _, metric, only, _, start, _, _ in EXPERIMENTS:
@@ -484,7 +484,7 @@ class Line(NamedTuple):
 def _line(mart: Mart, process: str) -> Line:
     deals = mart.rows(f"select * from mart.fct_opportunities where sales_process = '{process}' and not is_deleted")
     won, lost = sum(bool(deal["is_won"]) for deal in deals), sum(bool(deal["is_lost"]) for deal in deals)
-    flow = mart.rows(f"""select value from mart.fct_flow_weeks where sales_process = '{process}' and metric = 'arrivals'
+    flow = mart.rows(f"""select value from mart.fct_flow_weeks where sales_process = '{process}' and metric = 'arrivals' and basis = 'reported'
                          and weeks_ago <= 26 order by weeks_ago""")  # fmt: skip
     line = Line(["arrivals"], [won / (won + lost)], [won + lost], [[row["value"] for row in flow]], [])
     for stage in STAGES:
