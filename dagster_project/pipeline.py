@@ -533,6 +533,7 @@ def audit(
         run_id=plan.publication_id,
         record=not plan.is_replay,
         process=auditor,
+        memory_limit=request.memory_limit,
     )
     report = found.despite({key: one.text for key, one in overrides_of(request, plan).items()})
     if report.stops and not plan.is_replay:
@@ -666,7 +667,7 @@ def initialise(request: Request, *, progress: Progress = silent, force: bool = F
 def _dbt(request: Request, home: Home) -> DbtBuild:
     from dagster_project.warehouse.dbt_build import DbtBuild
 
-    return DbtBuild(request.dbt_project, home)
+    return DbtBuild(request.dbt_project, home, request.memory_limit)
 
 
 def _states(home: Home) -> tuple[list[tuple[str, int]], dict[str, str]]:

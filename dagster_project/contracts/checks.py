@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, get_args
 
 from dagster_project.contracts.definition import Definition, EntityName, Expectation, When
 from dagster_project.contracts.entities import ENTITIES, MAPPED, TERMS
+from dagster_project.contracts.evidence import OVER_TIME, SEGMENTS, SHOWN_IN
 from dagster_project.contracts.expectation_catalogue import OFFERED, SAID_ELSEWHERE
 from dagster_project.errors import nearest
 
@@ -241,6 +242,8 @@ def _steps(definition: Definition, columns: dict[str, str]) -> Iterator[Finding]
         if definition.evidence is None:
             todo = "Write `evidence:` amount, contact_role or meeting_held."
             yield Finding(("kind",), "a stage_entry names no evidence.", todo)
+        else:
+            yield from _over_time(definition)
     elif definition.evidence is not None:
         yield Finding(
             ("evidence",),
@@ -253,6 +256,30 @@ def _steps(definition: Definition, columns: dict[str, str]) -> Iterator[Finding]
             f"'{definition.entity}' has no step.",
             "Leave `from_step` out, or move it to opportunity.yml.",
         )
+
+
+def _over_time(definition: Definition) -> Iterator[Finding]:
+    """A stage entry is judged at each moment of the past, too: by what was seen of the deal then."""
+    column = SHOWN_IN[str(definition.evidence)]
+    for index, expectation in enumerate(definition.expectations):
+        path = ("expectations", index)
+        if expectation.expectation not in OVER_TIME:
+            if expectation.expectation in OFFERED:
+                what = f"'{expectation.expectation}' cannot be judged over time, as a stage_entry is."
+                yield Finding((*path, "expectation"), what, f"Write one of: {', '.join(OVER_TIME)}.")
+            continue
+        other = expectation.arguments.get("column")
+        if other != column and other in definition.audited.columns:
+            what = f"the evidence {definition.evidence} is seen in '{column}', not in '{other}'."
+            yield Finding((*path, "arguments", "column"), what, f"Write `column: {column}`, or another `evidence`.")
+        if (expectation.missing or definition.missing) != "breach":
+            what = "what was not seen is no evidence: in a stage_entry a missing value breaches."
+            place = (*path, "missing") if expectation.missing else ("missing",)
+            yield Finding(place, what, "Write `missing: breach`, or another kind.")
+    for index, when in enumerate(definition.when):
+        if (when.column in definition.audited.columns and when.column not in SEGMENTS) or when.term:
+            what = f"'{when.term or when.column}' changes as the deal moves; a stage_entry is asked by what a deal is."
+            yield Finding(("when", index), what, f"Name one of: {', '.join(SEGMENTS)}; `from_step` says from where on.")
 
 
 def _measurable(definition: Definition, columns: dict[str, str]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dagster_project.contracts.definition import Definition
+from dagster_project.contracts.evidence import asked_sql, evidence_sql
 from dagster_project.contracts.fields import fields_of
 
 
@@ -29,6 +30,8 @@ def definitions_table(
             "mode": definition.mode,
             "from_step_rank": definition.from_step_rank,
             "evidence": definition.evidence,
+            "evidence_sql": evidence_sql(definition),
+            "asked_sql": asked_sql(definition),
             "threshold": definition.threshold_text,
             "owner": definition.owner,
             "accountable": definition.accountable,

@@ -30,7 +30,8 @@ CREATE OR REPLACE TABLE control.stage_map (
 CREATE OR REPLACE TABLE control.definition (
     definition_id VARCHAR, rule_number INTEGER, name VARCHAR, version INTEGER, title VARCHAR, entity VARCHAR, kind VARCHAR,
     mode VARCHAR, from_step_rank INTEGER, evidence VARCHAR, threshold VARCHAR, owner VARCHAR, accountable VARCHAR,
-    why VARCHAR, fix VARCHAR, agreed_by VARCHAR, agreed_on DATE, since_on DATE, is_configured BOOLEAN
+    why VARCHAR, fix VARCHAR, agreed_by VARCHAR, agreed_on DATE, since_on DATE, is_configured BOOLEAN, evidence_sql VARCHAR,
+    asked_sql VARCHAR
 );
 CREATE OR REPLACE TABLE control.term (
     term VARCHAR, entity VARCHAR, version INTEGER, title VARCHAR, condition_sql VARCHAR, owner VARCHAR, agreed_by VARCHAR,
@@ -96,6 +97,7 @@ CREATE TABLE IF NOT EXISTS audit.sample (
 DEFINITION_COLUMNS = (
     "definition_id", "rule_number", "name", "version", "title", "entity", "kind", "mode", "from_step_rank", "evidence",
     "threshold", "owner", "accountable", "why", "fix", "agreed_by", "agreed_on", "since_on", "is_configured",
+    "evidence_sql", "asked_sql",
 )  # fmt: skip
 
 

@@ -8,9 +8,9 @@ reported as (
 
 -- what must be observed from which rank on; the last row stands for "nothing more is asked"
 requirements as (
-    select distinct
+    select
         from_step_rank,
-        evidence
+        definition_id
     from {{ ref('stg_control__definition') }}
     where
         kind = 'stage_entry'
@@ -21,7 +21,7 @@ requirements as (
     union all
     select
         999 as from_step_rank,
-        cast(null as {{ dbt.type_string() }}) as evidence
+        cast(null as {{ dbt.type_string() }}) as definition_id
 ),
 
 deals as (
@@ -36,7 +36,7 @@ rank_met as (
     from deals
     cross join requirements
     left join {{ ref('int_stage_evidence') }} as evidence
-        on deals.opportunity_id = evidence.opportunity_id and requirements.evidence = evidence.evidence
+        on deals.opportunity_id = evidence.opportunity_id and requirements.definition_id = evidence.definition_id
     group by deals.opportunity_id, requirements.from_step_rank
 ),
 

@@ -1,3 +1,5 @@
+{%- set rules = entry_rules() -%}
+
 with run as (
     select
         as_of,
@@ -8,66 +10,123 @@ with run as (
 opportunities as (
     select
         opportunity_id,
+        sales_process,
+        opportunity_type,
+        currency_code,
+        account_id,
+        owner_id,
         amount,
         last_modified_at
     from {{ ref('int_opportunities') }}
 ),
 
-amount_in_history as (
-    select
-        history.opportunity_id,
-        min(history.created_at) as first_evidenced_at
-    from {{ ref('stg_salesforce__opportunity_history') }} as history
-    cross join run
-    where history.amount > 0 and history.created_at <= run.as_of and history._extracted_at <= run.known_at
-    group by history.opportunity_id
-),
-
--- where the history shows no amount, the record's own is evidence from its last change on: no earlier date is proven
-amount as (
-    select
-        opportunities.opportunity_id,
-        'amount' as evidence,
-        coalesce(amount_in_history.first_evidenced_at, opportunities.last_modified_at) as first_evidenced_at
-    from opportunities
-    left join amount_in_history on opportunities.opportunity_id = amount_in_history.opportunity_id
-    where amount_in_history.first_evidenced_at is not null or opportunities.amount > 0
-),
-
-contact_role as (
-    select
-        roles.opportunity_id,
-        'contact_role' as evidence,
-        min(roles.created_at) as first_evidenced_at
-    from {{ ref('stg_salesforce__opportunity_contact_role') }} as roles
-    cross join run
-    where roles.created_at <= run.as_of and (not roles.is_deleted or roles.last_modified_at > run.as_of)
-    group by roles.opportunity_id
-),
-
-meeting_held as (
+meetings as (
     select
         opportunity_id,
-        'meeting_held' as evidence,
-        min(occurred_at) as first_evidenced_at
+        min(occurred_at) as meeting_held_at
     from {{ ref('int_activities') }}
     where is_meeting_held and opportunity_id is not null
     group by opportunity_id
 ),
 
+-- what could be seen of a deal, and when
+sightings as (
+    select
+        history.opportunity_id,
+        'amount' as evidence,
+        history.created_at as seen_at,
+        false as is_of_record,
+        history.amount,
+        cast(null as integer) as contact_role_count,
+        cast(null as timestamp) as meeting_held_at
+    from {{ ref('stg_salesforce__opportunity_history') }} as history
+    cross join run
+    where history.created_at <= run.as_of and history._extracted_at <= run.known_at
+    union all
+    select
+        opportunity_id,
+        'amount' as evidence,
+        last_modified_at as seen_at,
+        true as is_of_record,
+        amount,
+        cast(null as integer) as contact_role_count,
+        cast(null as timestamp) as meeting_held_at
+    from opportunities
+    union all
+    select
+        roles.opportunity_id,
+        'contact_role' as evidence,
+        roles.created_at as seen_at,
+        false as is_of_record,
+        cast(null as decimal(18, 2)) as amount,
+        cast(row_number() over (
+            partition by roles.opportunity_id
+            order by roles.created_at, roles.opportunity_contact_role_id
+        ) as integer) as contact_role_count,
+        cast(null as timestamp) as meeting_held_at
+    from {{ ref('stg_salesforce__opportunity_contact_role') }} as roles
+    cross join run
+    where roles.created_at <= run.as_of and (not roles.is_deleted or roles.last_modified_at > run.as_of)
+    union all
+    select
+        opportunity_id,
+        'meeting_held' as evidence,
+        meeting_held_at as seen_at,
+        false as is_of_record,
+        cast(null as decimal(18, 2)) as amount,
+        cast(null as integer) as contact_role_count,
+        meeting_held_at
+    from meetings
+),
+
+seen as (
+    select
+        sightings.*,
+        opportunities.sales_process,
+        opportunities.opportunity_type,
+        opportunities.currency_code,
+        opportunities.account_id,
+        opportunities.owner_id
+    from sightings
+    inner join opportunities on sightings.opportunity_id = opportunities.opportunity_id
+),
+
+-- where the history never shows it, the record itself is evidence from its last change on: no earlier date is proven
 evidence as (
-    select * from amount
-    union all
-    select * from contact_role
-    union all
-    select * from meeting_held
+    {%- for rule in rules %}
+        select
+            opportunity_id,
+            '{{ rule.definition_id }}' as definition_id,
+            true as is_asked,
+            coalesce(min(case when not is_of_record then seen_at end), min(seen_at)) as first_evidenced_at
+        from seen
+        where evidence = '{{ rule.evidence }}' and ({{ rule.evidence_sql }}) and coalesce({{ rule.asked_sql }}, true)
+        group by opportunity_id
+        union all
+        -- of whom nobody asks it, it holds from the beginning
+        select
+            opportunity_id,
+            '{{ rule.definition_id }}' as definition_id,
+            false as is_asked,
+            {{ beginning_of_time() }} as first_evidenced_at
+        from opportunities
+        where not coalesce({{ rule.asked_sql }}, true)
+        union all
+    {%- endfor %}
+    select
+        opportunity_id,
+        cast(null as {{ dbt.type_string() }}) as definition_id,
+        true as is_asked,
+        seen_at as first_evidenced_at
+    from seen
+    where false
 )
 
 select
     evidence.opportunity_id,
-    evidence.evidence,
+    evidence.definition_id,
+    evidence.is_asked,
     evidence.first_evidenced_at
 from evidence
-inner join opportunities on evidence.opportunity_id = opportunities.opportunity_id
 cross join run
 where evidence.first_evidenced_at <= run.as_of

@@ -9,8 +9,7 @@ entry_rules as (
     select
         definition_id,
         version as definition_version,
-        from_step_rank,
-        evidence
+        from_step_rank
     from {{ ref('stg_control__definition') }}
     where kind = 'stage_entry' and is_configured and from_step_rank is not null and evidence is not null
 ),
@@ -29,7 +28,6 @@ asked as (
     select
         entry_rules.definition_id,
         entry_rules.definition_version,
-        entry_rules.evidence,
         visits.opportunity_id,
         visits.visit_id,
         visits.stage_name,
@@ -72,5 +70,5 @@ from entries
 cross join run
 inner join {{ ref('fct_opportunities') }} as deals on entries.opportunity_id = deals.opportunity_id
 left join {{ ref('int_stage_evidence') }} as evidence
-    on entries.opportunity_id = evidence.opportunity_id and entries.evidence = evidence.evidence
-where not deals.is_deleted
+    on entries.opportunity_id = evidence.opportunity_id and entries.definition_id = evidence.definition_id
+where not deals.is_deleted and coalesce(evidence.is_asked, true)

@@ -37,11 +37,19 @@ def process_map(process: str, open_stages: Sequence[str] = _OPEN) -> list[tuple[
     return rows
 
 
+_SEEN = {
+    "amount": '"amount" > 0',
+    "contact_role": '"contact_role_count" >= 1',
+    "meeting_held": '"meeting_held_at" IS NOT NULL',
+}
+
+
 def stage_entry(name: str, evidence: str, from_step_rank: int, **changes: Any) -> dict[str, Any]:
     """An enforced, configured stage-entry definition."""
     return {
         "definition_id": name, "rule_number": int(name[1:]), "version": 1, "kind": "stage_entry", "mode": "enforce",
-        "entity": "opportunity", "from_step_rank": from_step_rank, "evidence": evidence, "is_configured": True, **changes,
+        "entity": "opportunity", "from_step_rank": from_step_rank, "evidence": evidence, "is_configured": True,
+        "evidence_sql": _SEEN.get(evidence), "asked_sql": "TRUE", **changes,
     }  # fmt: skip
 
 

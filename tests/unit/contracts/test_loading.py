@@ -114,6 +114,21 @@ MISTAKES = {
     "unknown step": ("kind: duty", "kind: duty\n    from_step: proposl", 15, "Did you mean 'proposal'"),
     "stage entry without step": ("kind: duty", "kind: stage_entry\n    evidence: amount", 14, "no step"),
     "stage entry without evidence": ("kind: duty", "kind: stage_entry\n    from_step: won", 14, "names no evidence"),
+    "evidence in another column": (
+        "kind: duty", "kind: stage_entry\n    from_step: won\n    evidence: contact_role", 12, "seen in 'contact_role_count'",
+    ),
+    "evidence over time by another expectation": (
+        f"{BETWEEN}\n        {ARGUMENTS}\n    missing: breach\n    kind: duty",
+        "expect_column_values_to_be_unique\n        arguments: {column: amount}\n    missing: breach\n    kind: stage_entry\n"
+        "    from_step: won\n    evidence: amount", 11, "cannot be judged over time",
+    ),
+    "evidence that may be missing": (
+        "missing: breach\n    kind: duty", "missing: unknown\n    kind: stage_entry\n    from_step: won\n    evidence: amount", 13,
+        "no evidence",
+    ),
+    "stage entry of what changes": (
+        "kind: duty", "kind: stage_entry\n    from_step: won\n    evidence: amount", 9, "'is_open' changes",
+    ),
     "evidence elsewhere": ("kind: duty", "kind: duty\n    evidence: amount", 15, "has no evidence"),
     "a duty that stops": ("kind: duty", "kind: duty\n    stop: any_breach", 15, "never stops"),
     "a signal that stops": ("kind: duty", "kind: signal\n    stop: any_breach", 15, "never stops"),

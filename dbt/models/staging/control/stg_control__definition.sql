@@ -17,5 +17,7 @@ select
     agreed_by,
     agreed_on,
     since_on,
-    is_configured
+    is_configured,
+    evidence_sql,
+    asked_sql
 from {{ source('control', 'definition') }}
