@@ -37,6 +37,7 @@ sided as (
         on
             experiments.sales_process = weeks.sales_process
             and experiments.metric = weeks.metric
+            and weeks.basis = 'reported'
             and (
                 (
                     experiments.first_week_on <= weeks.week_starts_on

@@ -1,5 +1,6 @@
 {#- How many weeks give the limits, and how many ranges at least; told in the description of the model. -#}
 {%- set baseline_weeks, least_ranges = 52, 11 -%}
+{%- set chart = ['basis', 'sales_process', 'metric', 'baseline_no', 'baseline'] -%}
 with run as (
     select as_of from {{ ref('dim_run') }}
 ),
@@ -28,15 +29,15 @@ series as (
 ),
 
 ranges as (
-    {{ moving_ranges('series', ['sales_process', 'metric', 'baseline']) }}
+    {{ moving_ranges('series', chart) }}
 ),
 
 limits as (
-    {{ xmr_limits('ranges', ['sales_process', 'metric', 'baseline']) }}
+    {{ xmr_limits('ranges', chart) }}
 ),
 
 signals as (
-    {{ xmr_signals('ranges', 'limits', ['sales_process', 'metric', 'baseline']) }}
+    {{ xmr_signals('ranges', 'limits', chart) }}
 ),
 
 judged as (
@@ -44,25 +45,28 @@ judged as (
         *,
         case
             when n_ranges < {{ least_ranges }} then 'too few'
-            when carries_over or avg(n) over (partition by sales_process, metric, baseline) < sparse_below then 'limits approximate'
+            when carries_over or avg(n) over (partition by {{ chart | join(', ') }}) < sparse_below then 'limits approximate'
             else 'ok'
         end as reads
     from signals
 )
 
 select
-    judged.sales_process
+    judged.basis
+    || ': ' || judged.sales_process
     || ': ' || judged.metric
     || ': ' || cast(judged.week_starts_on as {{ dbt.type_string() }}) as week_metric_key,
     judged.week_starts_on,
+    judged.basis,
     judged.sales_process,
     judged.metric,
     cast(judged.metric_order as integer) as metric_order,
     judged.unit,
-    min(judged.week_starts_on) over (partition by judged.sales_process, judged.metric, judged.baseline) as limits_from_week_on,
+    min(judged.week_starts_on) over (partition by judged.{{ chart | join(', judged.') }}) as limits_from_week_on,
     judged.baseline <> 'all weeks' as is_since_experiment,
     judged.value,
     judged.n,
+    judged.baseline_since_on,
     judged.moving_range,
     cast(judged.n_values as bigint) as n_values,
     cast(judged.n_ranges as bigint) as n_ranges,

@@ -214,6 +214,13 @@ ranges as (
         {{ percentile('money', 0.975) }} as upper_money
     from totals
     group by sales_process, quarter_offset
+),
+
+target_sources as (
+    select
+        count(*) as n_targets,
+        count(case when source = 'quotas' then 1 end) as n_quotas
+    from {{ ref('fct_quarter_targets') }}
 )
 
 select
@@ -242,12 +249,20 @@ select
     cast(levelled.won_money + levelled.commit_money as double) as crm_commit_money,
     cast(levelled.won_money + levelled.best_case_money as double) as crm_best_case_money,
     cast(levelled.won_money + levelled.weighted_money as double) as crm_weighted_money,
-    cast(null as double) as target_money,
-    cast(null as double) as gap_money,
-    'no targets are loaded' as target_cause,
+    targets.target_money,
+    targets.target_money - cast(levelled.won_money + levelled.open_money + levelled.new_money as double) as gap_money,
+    case
+        when target_sources.n_targets = 0 then 'no targets are loaded'
+        when target_sources.n_quotas > 0 and targets.target_money is null then 'quotas are not by process: targets.csv can be'
+        when targets.target_money is null then 'no target in money is set'
+        when levelled.open_money is null or levelled.new_money is null then 'no forecast'
+    end as target_cause,
     levelled.reads,
     run.as_of
 from levelled
 cross join run
+cross join target_sources
+left join {{ ref('fct_quarter_targets') }} as targets
+    on levelled.sales_process = targets.sales_process and levelled.fiscal_quarter = targets.fiscal_quarter
 left join ranges
     on levelled.sales_process = ranges.sales_process and levelled.quarter_offset = ranges.quarter_offset

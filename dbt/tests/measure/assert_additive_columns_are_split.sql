@@ -2,6 +2,7 @@
 {#- The inventory is the yml of the views (meta additive); dbt has to be told what this test reads. -#}
 -- depends_on: {{ ref('rpt_evidenced_split') }}
 -- depends_on: {{ ref('rpt_cumulative_flow') }}
+-- depends_on: {{ ref('rpt_flow_health') }}
 -- depends_on: {{ ref('rpt_stage_conversion') }}
 -- depends_on: {{ ref('rpt_stage_duration') }}
 -- depends_on: {{ ref('rpt_value_evidence') }}

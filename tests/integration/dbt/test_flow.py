@@ -429,7 +429,7 @@ def _measured(deals: list[Deal], monday: date) -> dict[str, float | None]:
 
 def test_flow_metrics_equal_a_count_in_every_week(flow: Flow) -> None:
     found = defaultdict(dict)
-    for row in flow.rows("select * from mart.rpt_flow_health order by metric_order"):
+    for row in flow.rows("select * from mart.rpt_flow_health where basis = 'reported' order by metric_order"):
         found[row["sales_process"], row["week_starts_on"]][row["metric"]] = row["value"]
     last = _monday(AS_OF) - timedelta(days=7)
     for process in SIZES:
@@ -443,6 +443,51 @@ def test_flow_metrics_equal_a_count_in_every_week(flow: Flow) -> None:
             for metric, expected in _measured(deals, monday).items():
                 assert _agree(values.pop(metric), expected), (process, monday, metric)
             assert not values
+
+
+def test_flow_as_defined_equals_a_count_of_evidenced_visits(flow: Flow) -> None:
+    visits = flow.rows("select * from mart.fct_stage_visits where basis = 'defined' order by opportunity_id, visit_seq")
+    weeks = defaultdict(dict)
+    for row in flow.rows("select * from mart.rpt_flow_health where basis = 'defined'"):
+        weeks[row["sales_process"], row["week_starts_on"]][row["metric"]] = row["value"]
+        assert row["baseline_since_on"] is None
+    first = min(monday for _, monday in weeks)
+    seen = 0
+    for (process, monday), told in weeks.items():
+        assert set(told) == {"arrivals", "closed", "won", "lost", "win_rate", "moves_back", "wip", "wip_age"}
+        start, end = (
+            datetime.combine(monday, datetime.min.time()),
+            datetime.combine(monday, datetime.min.time()) + timedelta(7),
+        )
+        if monday == first:  # it may hold what came before it
+            continue
+        counts, before, ages = dict.fromkeys(("arrivals", "won", "lost", "moves_back", "wip"), 0), None, []
+        came = None
+        for visit in visits:
+            if visit["sales_process"] != process:
+                continue
+            same = before is not None and before["opportunity_id"] == visit["opportunity_id"]
+            fresh = not same or before["is_closed_stage"] or before["exited_at"] < visit["entered_at"]
+            before, came = (
+                visit,
+                visit["entered_at"] if fresh and not visit["is_closed_stage"] else came if same else None,
+            )
+            entered, left = start <= visit["entered_at"] < end, visit["exited_at"] and start <= visit["exited_at"] < end
+            counts["arrivals"] += entered and fresh and not visit["is_closed_stage"]
+            counts["won"] += entered and visit["is_won_stage"]
+            counts["lost"] += entered and visit["is_closed_stage"] and not visit["is_won_stage"]
+            counts["moves_back"] += bool(left) and visit["exit_kind"] == "back" and not visit["is_closed_stage"]
+            if (
+                not visit["is_closed_stage"]
+                and visit["entered_at"] < end
+                and not (visit["exited_at"] and visit["exited_at"] < end)
+            ):
+                counts["wip"] += 1
+                ages.append((end - came).total_seconds() / 86400)
+        assert {name: told[name] for name in counts} == counts, (process, monday)
+        assert _agree(told["wip_age"], float(np.mean(ages)) if ages else None)
+        seen += counts["won"] + counts["moves_back"]
+    assert seen > 5
 
 
 def test_month_slips_are_moves_to_a_later_calendar_month(flow: Flow) -> None:
@@ -483,7 +528,7 @@ def _xmr(values: list[float | None]) -> tuple[dict[str, float], list[tuple[float
 
 def test_limits_and_signals_equal_wheelers_rules(flow: Flow) -> None:
     charts = defaultdict(list)
-    for row in flow.rows("select * from mart.rpt_flow_health order by week_starts_on"):
+    for row in flow.rows("select * from mart.rpt_flow_health where basis = 'reported' order by week_starts_on"):
         charts[row["sales_process"], row["metric"]].append(row)
     signals, gaps, reads = set(), 0, defaultdict(set)
     for (process, metric), rows in charts.items():

@@ -1,9 +1,11 @@
 """The views that people steer by, against plain accounts in Python and scipy: experiments on a generated flow of deals, the chain
-from a campaign to a win. One build serves every test here.
+from a campaign to a win, the worth of a gain on a line whose narrowest stage is planted. One build serves every test here.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
 import random
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 AS_OF = datetime(2026, 7, 15, 9, 30)  # noqa: DTZ001 (the warehouse holds naive UTC); a Wednesday: its week is not over
 STAGES = ("Prospecting", "Qualification", "Needs Analysis", "Proposal", "Negotiation")
-TYPES = {"P1": "012000000000000001", "P2": "012000000000000002"}
+TYPES = {"P1": "012000000000000001", "P2": "012000000000000002", "P3": "012000000000000003"}
 EXPERIMENTS = [
     ("fewer pushes", "close dates slip", "slips", "P1", "slips fall by a third", date(2025, 11, 12), None, "Ann"),
     ("call first", "few wins", "win_rate", None, "from 40 to 50 %", date(2025, 9, 1), date(2026, 3, 1), "Bob"),
@@ -29,6 +31,12 @@ EXPERIMENTS = [
     ("last month", "few leads", "arrivals", "P2", "ten more a week", date(2026, 6, 20), None, "Cy"),
     ("next month", "few leads", "arrivals", "P1", "ten more a week", date(2026, 8, 1), None, "Cy"),
     ("early", "no wins", "won", "P2", "one more", date(2024, 2, 5), date(2024, 8, 4), "Cy"),
+]  # fmt: skip
+TARGETS = [
+    ("2026-Q3", "P1", None, None, 900000, None), ("2026-Q3", "P2", "East", None, 100000, None), ("2026-Q3", "P2", "West", None, 50000, None),
+    ("2026-Q3", "P2", None, "Ann", 1, None), ("2026-Q3", "P3", None, None, None, 60), ("2026-Q4", "P1", None, None, None, 20),
+    ("2026-Q4", None, None, None, 900000, 100), ("2027-Q1", "P1", None, None, None, 1), ("2027-Q1", "P2", None, None, None, 2),
+    ("2027-Q1", "P3", None, None, None, 4),
 ]  # fmt: skip
 CAMPAIGNS = [f"701{n:015d}" for n in range(1, 7)]
 """The last but one is deleted; the last cannot be read: the org hides it."""
@@ -52,7 +60,7 @@ def _land_deals(bench: Any, rng: random.Random) -> None:
             })  # fmt: skip
             if stage not in STAGES:
                 break
-            at += timedelta(days=rng.expovariate(1 / 14))
+            at += timedelta(days=rng.expovariate(1 / 1.5))
             draw = rng.random()
             if draw < 0.25:
                 close += timedelta(days=rng.randint(5, 40))
@@ -67,6 +75,42 @@ def _land_deals(bench: Any, rng: random.Random) -> None:
             CreatedDate=bench.utc(created), LastModifiedDate=last["CreatedDate"], CloseDate=last["CloseDate"],
         ))  # fmt: skip
         histories += rows
+    bench.land("Opportunity", deals, extracted_at=AS_OF)
+    bench.land("OpportunityHistory", histories, extracted_at=AS_OF)
+
+
+def _land_line(bench: Any, rng: random.Random) -> None:
+    """P3: twelve deals a week come to a line of five stages that let through 20, 9, 4, 20 and 20 a week; the third is narrowest."""
+    week, first = timedelta(days=7), AS_OF - timedelta(weeks=78)
+    queue = [(first + rng.random() * 78 * week, number) for number in range(1301, 1301 + 12 * 78)]
+    reached: dict[int, list[tuple[datetime, str]]] = {number: [] for _, number in queue}
+    for stage, capacity in zip(STAGES, (20, 9, 4, 20, 20), strict=True):
+        onward, free_at = [], first
+        for at, number in sorted(queue):
+            reached[number].append((at, stage))
+            free_at = max(free_at, at) + week / capacity * rng.uniform(0.6, 1.4)
+            if free_at > AS_OF:
+                continue
+            if rng.random() < 0.8:
+                onward.append((free_at, number))
+            else:
+                reached[number].append((free_at, "Closed Lost"))
+        queue = onward
+    for at, number in queue:
+        reached[number].append((at, "Closed Won"))
+    deals, histories = [], []
+    for number, rows in reached.items():
+        amount, last = f"{rng.randint(100_000, 4_000_000) / 100:.2f}", rows[-1]
+        deals.append(bench.deal(
+            number, RecordTypeId=TYPES["P3"], StageName=last[1], Amount=amount, CreatedDate=bench.utc(rows[0][0]),
+            LastModifiedDate=bench.utc(last[0]),
+        ))  # fmt: skip
+        histories += [
+            {"Id": f"008{number:09d}{place:06d}", "OpportunityId": f"006{number:015d}", "StageName": stage, "Amount": amount,
+             "CloseDate": date(2026, 2, 15), "CurrencyIsoCode": "USD", "IsDeleted": False, "CreatedDate": bench.utc(at),
+             "SystemModstamp": bench.utc(at)}
+            for place, (at, stage) in enumerate(rows)
+        ]  # fmt: skip
     bench.land("Opportunity", deals, extracted_at=AS_OF)
     bench.land("OpportunityHistory", histories, extracted_at=AS_OF)
 
@@ -128,6 +172,37 @@ def _land_campaigns(bench: Any, rng: random.Random) -> dict[str, list[Row]]:
     return landed
 
 
+def _land_quotas(bench: Any) -> None:
+    """Users 1 and 2 under 3, each with a quota a month, 3 with one that holds theirs; days off of three kinds."""
+    stamps = {name: bench.utc(datetime(2025, 1, 1)) for name in ("CreatedDate", "LastModifiedDate", "SystemModstamp")}  # noqa: DTZ001
+    bench.land("User", [
+        {"Id": f"005{n:015d}", "Name": f"User {n}", "IsActive": True, "ManagerId": f"005{3:015d}" if n < 3 else None, **stamps}
+        for n in (1, 2, 3)
+    ])  # fmt: skip
+    bench.land("CurrencyType", [
+        {"Id": f"01L{n:015d}", "IsoCode": code, "ConversionRate": rate, "IsCorporate": code == "USD"}
+        for n, (code, rate) in enumerate((("USD", 1.0), ("EUR", 0.5)), start=1)
+    ])  # fmt: skip
+    bench.land("ForecastingQuota", [
+        {"Id": f"0J9{n:09d}{month:06d}", "QuotaOwnerId": f"005{n:015d}", "StartDate": date(2026, month, 1), "IsAmount": True,
+         "QuotaAmount": "1000.00", "CurrencyIsoCode": "EUR" if n == 2 else "USD", **stamps}
+        for n in (1, 2, 3) for month in (7, 8, 9, 10) if (n, month) != (1, 10) and (n, month) != (2, 10)
+    ])  # fmt: skip
+    fields = ("ActivityDate", "IsRecurrence", "RecurrenceType", "RecurrenceStartDate", "RecurrenceEndDateOnly", "RecurrenceDayOfMonth",
+              "RecurrenceMonthOfYear")  # fmt: skip
+    yearly = {"IsRecurrence": True, "RecurrenceType": "RecursYearly", "RecurrenceStartDate": date(2020, 1, 1)}
+    bench.land("Holiday", [
+        {"Id": f"0C0{n:015d}", "Name": f"Day off {n}", "IsAllDay": True, **stamps, **dict.fromkeys(fields), **day_off}
+        for n, day_off in enumerate((
+            {"ActivityDate": date(2026, 7, 3), "IsRecurrence": False},  # a Friday
+            {"ActivityDate": date(2026, 7, 4), "IsRecurrence": False},  # a Saturday
+            {"ActivityDate": date(2026, 7, 6), "IsRecurrence": False, "IsAllDay": False},  # half a day is a working day
+            {**yearly, "RecurrenceDayOfMonth": 25, "RecurrenceMonthOfYear": "December"},
+            {**yearly, "RecurrenceDayOfMonth": 14, "RecurrenceMonthOfYear": "July", "RecurrenceEndDateOnly": date(2025, 12, 31)},
+        ), start=1)
+    ])  # fmt: skip
+
+
 class Mart:
     """A finished mart, opened alone."""
 
@@ -150,11 +225,19 @@ def mart(_session_bench: Any) -> Iterator[Mart]:
         for process, key in TYPES.items()
     ])  # fmt: skip
     _land_deals(bench, rng)
+    _land_line(bench, rng)
     landed = _land_campaigns(bench, rng)
+    _land_quotas(bench)
     stage_map = [(process, *row[1:]) for process in TYPES for row in bench.process_map("default")]
-    bench.control(as_of=AS_OF, stage_map=stage_map, experiments=EXPERIMENTS)
+    bench.control(as_of=AS_OF, stage_map=stage_map)
     bench.build(full_refresh=True)
     bench.home.building.unlink(missing_ok=True)
+    bench.dbt.build("measure", only="fct_quarter_targets")
+    quotas = Mart(str(bench.home.building), {})
+    landed["quarter targets by quotas"] = quotas.rows("select * from mart.fct_quarter_targets order by 1")
+    quotas.connection.close()
+    bench.control(as_of=AS_OF, stage_map=stage_map, experiments=EXPERIMENTS, targets=TARGETS)
+    bench.home.building.unlink()
     bench.dbt.build("measure")
     found = Mart(str(bench.home.building), landed)
     yield found
@@ -167,7 +250,7 @@ def _monday_from(day: date) -> date:
 
 def test_an_experiment_is_the_welch_difference_of_the_weeks_after_and_before(mart: Mart) -> None:
     series: dict[tuple[str, str], dict[date, float | None]] = defaultdict(dict)
-    for row in mart.rows("select * from mart.fct_flow_weeks"):
+    for row in mart.rows("select * from mart.fct_flow_weeks where basis = 'reported'"):
         series[row["sales_process"], row["metric"]][row["week_starts_on"]] = row["value"]
     tried = [
         (name, process, metric, start, end)
@@ -226,7 +309,7 @@ def test_an_experiment_is_the_welch_difference_of_the_weeks_after_and_before(mar
 
 def test_limits_start_anew_with_an_experiment_on_the_metric_and_nowhere_else(mart: Mart) -> None:
     charts: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in mart.rows("select * from mart.rpt_flow_health order by week_starts_on"):
+    for row in mart.rows("select * from mart.rpt_flow_health where basis = 'reported' order by week_starts_on"):
         charts[row["sales_process"], row["metric"]].append(row)
     starts = defaultdict(set)
     for _, _, metric, only, _, start, _, _ in EXPERIMENTS:
@@ -378,3 +461,271 @@ def test_the_chain_of_a_campaign_counts_each_lead_and_each_deal_once(mart: Mart)
     assert found[CAMPAIGNS[-1]]["campaign_name"] is None
     assert found[CAMPAIGNS[-2]]["is_deleted"]
     assert found["none"]["n_opportunities"] > 100
+
+
+def _uniform(*parts: Any) -> float:
+    key = ":".join(map(str, parts)).encode()
+    return int(hashlib.md5(key, usedforsecurity=False).hexdigest()[:13], 16) / 2**52
+
+
+def _normal(key: str, trial: int) -> float:
+    radius, angle = _uniform(f"{key}: radius", trial), _uniform(f"{key}: angle", trial)
+    return math.sqrt(-2 * math.log(1 - radius)) * math.cos(2 * math.pi * angle)
+
+
+class Line(NamedTuple):
+    """A process as the what-if sees it: names in order (arrivals first), P(win) and n, weekly figures that capacities rest on."""
+
+    names: list[str]
+    p_win: list[float]
+    n: list[int]
+    weeks: list[list[float] | None]
+    amounts: list[float]
+
+
+def _line(mart: Mart, process: str) -> Line:
+    deals = mart.rows(f"select * from mart.fct_opportunities where sales_process = '{process}' and not is_deleted")
+    won, lost = sum(bool(deal["is_won"]) for deal in deals), sum(bool(deal["is_lost"]) for deal in deals)
+    flow = mart.rows(f"""select value from mart.fct_flow_weeks where sales_process = '{process}' and metric = 'arrivals' and basis = 'reported'
+                         and weeks_ago <= 26 order by weeks_ago""")  # fmt: skip
+    line = Line(["arrivals"], [won / (won + lost)], [won + lost], [[row["value"] for row in flow]], [])
+    for stage in STAGES:
+        weeks = mart.rows(f"""select * from mart.fct_stage_weeks where sales_process = '{process}' and stage_name = '{stage}'
+                              order by week_starts_on desc limit 26""")  # fmt: skip
+        line.names.append(stage)
+        line.p_win.append(weeks[0]["p_win_after_exit"])
+        line.n.append(weeks[0]["n_resolved"])
+        loaded = [float(week["exits"]) for week in weeks if week["start_wip"] >= 2 * weeks[0]["median_exits"]]
+        line.weeks.append(loaded if len(loaded) >= 12 else None)
+    recent = [deal for deal in deals if deal["is_won"] and AS_OF - deal["closed_at"] <= timedelta(days=364)]
+    line.amounts.extend(float(deal["amount_corporate"]) for deal in recent)
+    return line
+
+
+def _trial(line: Line, process: str, trial: int) -> tuple[list[float | None], list[float], float]:
+    """Capacities, P(win) by place and the worth of a win, as one trial draws them; trial 0 draws nothing."""
+    capacities: list[float | None] = []
+    for name, weeks in zip(line.names, line.weeks, strict=True):
+        if weeks is None:
+            capacities.append(None)
+            continue
+        drawn = weeks
+        if trial:
+            drawn = [
+                weeks[math.floor(_uniform("what if: week", process, name, trial, place + 1) * len(weeks))]
+                for place in range(len(weeks))
+            ]
+        capacities.append(float(np.mean(drawn) if name == "arrivals" else np.percentile(drawn, 85)))
+    chances, chance = [], 1.0
+    for at in reversed(range(len(line.names))):
+        share = line.p_win[at] / (line.p_win[at + 1] if at + 1 < len(line.names) else 1)
+        drawn_share = share
+        if trial:
+            error = math.sqrt(max(share * (1 - share), 0) / line.n[at])
+            drawn_share = share + _normal(f"what if: share: {process}: {line.names[at]}", trial) * error
+            drawn_share = max(0.001, min(max(share, 1), drawn_share))
+        chance *= drawn_share
+        chances.insert(0, chance)
+    worth = float(np.mean(line.amounts))
+    if trial:
+        worth += (
+            _normal(f"what if: worth: {process}", trial)
+            * float(np.std(line.amounts, ddof=1))
+            / math.sqrt(len(line.amounts))
+        )
+    return capacities, chances, max(worth, 0)
+
+
+def _wins(capacities: list[float | None], chances: list[float]) -> float:
+    return min(capacity * chance for capacity, chance in zip(capacities, chances, strict=True) if capacity is not None)
+
+
+def _gain(capacities: list[float | None], chances: list[float], at: int, lever: str) -> float:
+    raised, worth_more = list(capacities), list(chances)
+    if lever == "yield":
+        worth_more = [1.1 * chance if place <= at else chance for place, chance in enumerate(chances)]
+    elif raised[at] is not None:
+        raised[at] *= 1.1
+    return _wins(raised, worth_more) - _wins(capacities, chances)
+
+
+def test_what_a_gain_is_worth_follows_the_hash_alone(mart: Mart) -> None:
+    """Every figure of the line with the planted constraint, drawn and reckoned in plain Python."""
+    line = _line(mart, "P3")
+    trials = [_trial(line, "P3", trial) for trial in range(501)]
+    rows = mart.rows("select * from mart.rpt_constraint_what_if where sales_process = 'P3' order by stage_order, lever")
+    assert [(row["stage_name"], row["lever"]) for row in rows] == [
+        ("arrivals", "arrivals"), *((stage, lever) for stage in STAGES for lever in ("capacity", "yield"))
+    ]  # fmt: skip
+    for row in rows:
+        at, lever = row["stage_order"], row["lever"]
+        if line.weeks[at] is None and lever == "capacity":
+            assert (row["extra_wins"], row["extra_wins_upper"], row["reads"]) == (None, None, "capacity unknown")
+            continue
+        gains = [13 * _gain(capacities, chances, at, lever) for capacities, chances, _ in trials]
+        money = [gain * worth for gain, (_, _, worth) in zip(gains, trials, strict=True)]
+        assert row["extra_wins"] == pytest.approx(gains[0], abs=1e-9)
+        assert row["extra_money"] == pytest.approx(money[0], rel=1e-9, abs=1e-6)
+        for found, drawn in (("extra_wins", gains[1:]), ("extra_money", money[1:])):
+            expected = tuple(np.percentile(drawn, (2.5, 97.5)))
+            assert (row[f"{found}_lower"], row[f"{found}_upper"]) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+        if row["share_limiting"] is not None:
+            limits = [
+                capacities[at] * chances[at] == _wins(capacities, chances) for capacities, chances, _ in trials[1:]
+            ]
+            assert row["share_limiting"] == pytest.approx(np.mean(limits), abs=0.005)
+
+
+def test_capacity_helps_at_the_planted_constraint_alone_and_yield_from_there_on_alike(mart: Mart) -> None:
+    rows = mart.rows("select * from mart.rpt_constraint_what_if where sales_process = 'P3'")
+    (narrowest,) = {row["stage_name"] for row in rows if row["is_limit"]}
+    assert narrowest == "Needs Analysis"
+    wins = rows[0]["wins_a_week"]
+    for row in rows:
+        if row["lever"] == "yield":
+            expected = 1.3 * wins if row["stage_order"] >= 3 else 0
+            assert row["extra_wins"] == pytest.approx(expected, abs=1e-9)
+        elif row["extra_wins"] is not None:
+            assert row["extra_wins"] == pytest.approx(1.3 * wins if row["stage_name"] == narrowest else 0, abs=1e-9)
+
+
+def test_where_no_capacity_binds_a_gain_of_yield_is_worth_the_same_anywhere(mart: Mart) -> None:
+    for process in ("P1", "P2"):
+        rows = mart.rows(f"select * from mart.rpt_constraint_what_if where sales_process = '{process}'")
+        assert {row["reads"] for row in rows if row["lever"] == "capacity"} == {"capacity unknown"}
+        (wins,) = {row["wins_a_week"] for row in rows}
+        gains = [row["extra_wins"] for row in rows if row["lever"] != "capacity"]
+        assert gains == [pytest.approx(1.3 * wins)] * 6
+
+
+def test_a_line_run_week_by_week_for_long_gives_the_same_gains(mart: Mart) -> None:
+    """Queues with limited service, deals as a fluid: what the line turns out after years is the closed form of the model."""
+    line = _line(mart, "P3")
+    capacities, chances, _ = _trial(line, "P3", 0)
+    shares = [chance / later for chance, later in zip(chances, [*chances[1:], 1.0], strict=True)]
+
+    def turned_out(capacities: list[float | None], shares: list[float]) -> float:
+        queues, out, weeks = [0.0] * len(capacities), 0.0, 3000
+        for week in range(weeks):
+            coming = capacities[0] or 0.0
+            for at in range(1, len(capacities)):
+                queues[at] += coming * shares[at - 1]
+                served = queues[at] if capacities[at] is None else min(queues[at], capacities[at])
+                queues[at] -= served
+                coming = served
+            out += coming * shares[-1] if week >= weeks // 2 else 0.0
+        return out / (weeks - weeks // 2)
+
+    now = turned_out(capacities, shares)
+    for row in mart.rows(
+        "select * from mart.rpt_constraint_what_if where sales_process = 'P3' and extra_wins is not null"
+    ):
+        at, raised, better = row["stage_order"], list(capacities), list(shares)
+        if row["lever"] == "yield":
+            better[at] *= 1.1
+        elif raised[at] is not None:
+            raised[at] *= 1.1
+        assert 13 * (turned_out(raised, better) - now) == pytest.approx(row["extra_wins"], abs=1e-6), row["what_if_key"]
+
+
+def test_without_a_target_of_its_own_the_quotas_of_those_who_lead_nobody_with_one_count(mart: Mart) -> None:
+    rows = mart.landed["quarter targets by quotas"]
+    # 1,000 of user 1 and 1,000 EUR at 0.5 of user 2, three months each; in October only user 3 has one
+    assert [(row["fiscal_quarter"], row["sales_process"], row["target_money"], row["source"]) for row in rows] == [
+        ("2026-Q3", "all processes", 9000.0, "quotas"), ("2026-Q4", "all processes", 1000.0, "quotas"),
+    ]  # fmt: skip
+
+
+def test_a_target_is_the_companys_own_else_the_sum_of_its_teams(mart: Mart) -> None:
+    rows = mart.rows("select * from mart.fct_quarter_targets")
+    assert {(row["fiscal_quarter"], row["sales_process"]): (row["target_money"], row["target_wins"]) for row in rows} == {
+        ("2026-Q3", "P1"): (900000, None), ("2026-Q3", "P2"): (150000, None), ("2026-Q3", "P3"): (None, 60),
+        ("2026-Q4", "P1"): (None, 20), ("2026-Q4", "all processes"): (900000, 100),
+        ("2027-Q1", "P1"): (None, 1), ("2027-Q1", "P2"): (None, 2), ("2027-Q1", "P3"): (None, 4),
+        ("2027-Q1", "all processes"): (None, 7),
+    }  # fmt: skip
+
+
+def test_the_gap_of_the_forecast_is_the_target_less_what_it_foretells(mart: Mart) -> None:
+    rows = {(row["fiscal_quarter"], row["sales_process"]): row for row in mart.rows("select * from mart.rpt_forecast")}
+    foretold = 0
+    for key, target in (
+        (("2026-Q3", "P1"), 900000),
+        (("2026-Q3", "P2"), 150000),
+        (("2026-Q4", "all processes"), 900000),
+    ):
+        row = rows[key]
+        assert row["target_money"] == target
+        if row["forecast_money"] is None:
+            assert (row["gap_money"], row["target_cause"]) == (None, "no forecast")
+        else:
+            assert row["gap_money"] == pytest.approx(target - row["forecast_money"])
+            assert row["target_cause"] is None
+            foretold += 1
+    assert foretold
+    row = rows["2026-Q3", "P3"]
+    assert (row["target_money"], row["gap_money"], row["target_cause"]) == (None, None, "no target in money is set")
+
+
+def test_takt_is_working_days_over_what_must_be_won_and_entered(mart: Mart) -> None:
+    quarters = {"2026-Q3": (date(2026, 7, 1), date(2026, 10, 1)), "2026-Q4": (date(2026, 10, 1), date(2027, 1, 1)),
+                "2027-Q1": (date(2027, 1, 1), date(2027, 4, 1)), "2027-Q2": (date(2027, 4, 1), date(2027, 7, 1))}  # fmt: skip
+    days_off = {date(2026, 7, 3), date(2026, 12, 25)}
+    targets = {
+        (row["fiscal_quarter"], row["sales_process"]): row
+        for row in mart.rows("select * from mart.fct_quarter_targets")
+    }
+    deals = {
+        row["opportunity_id"]: row for row in mart.rows("select * from mart.fct_opportunities where not is_deleted")
+    }
+    entries: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for visit in mart.rows(
+        "select * from mart.fct_stage_visits where basis = 'reported' and is_first_entry and not is_closed_stage"
+    ):
+        entries[visit["sales_process"], visit["stage_name"]].append(
+            {**deals[visit["opportunity_id"]], "came": visit["entered_at"]}
+        )
+    rows, reads = mart.rows("select * from mart.rpt_takt"), set()
+    assert len(rows) == 4 * (3 * 6 + 1)
+    for row in rows:
+        begins, ends = quarters[row["fiscal_quarter"]]
+        working = [begins + timedelta(days=n) for n in range((ends - begins).days)]
+        working = [day for day in working if day.weekday() < 5 and day not in days_off]
+        left = [day for day in working if day >= AS_OF.date()]
+        assert (row["working_days"], row["working_days_left"]) == (len(working), len(left))
+        process = row["sales_process"]
+        won = [
+            deal for deal in deals.values() if deal["is_won"] and process in (deal["sales_process"], "all processes")
+        ]
+        recent = [float(deal["amount_corporate"]) for deal in won
+                  if AS_OF - deal["closed_at"] <= timedelta(days=364) and deal["amount_corporate"] is not None]  # fmt: skip
+        target = targets.get((row["fiscal_quarter"], process))
+        reads.add(row["reads"])
+        if target is None:
+            assert (row["reads"], row["wins_required"], row["takt_days"]) == ("no target", None, None)
+            continue
+        required = target["target_wins"] or target["target_money"] / np.mean(recent)
+        assert row["wins_required"] == pytest.approx(required)
+        so_far = sum(begins <= deal["closed_at"].date() < ends for deal in won)
+        assert row["n_won_so_far"] == so_far
+        if row["place"] == "the win":
+            assert row["takt_days"] == pytest.approx(len(working) / required)
+            assert row["takt_days_left"] == (
+                pytest.approx(len(left) / (required - so_far)) if required > so_far else None
+            )
+            lately = [deal for deal in won if AS_OF - deal["closed_at"] <= timedelta(days=91)]
+        else:
+            came = entries[process, row["place"]]
+            ended = [deal for deal in came if deal["is_won"] or deal["is_lost"]]
+            hits = sum(deal["is_won"] for deal in ended)
+            low, high = proportion_confint(hits, len(ended), method="wilson")
+            shown = tuple(row[name] for name in ("takt_days_lower", "takt_days", "takt_days_upper"))
+            shares = (low, hits / len(ended), high)
+            assert shown == pytest.approx([len(working) / (required / share) for share in shares])
+            assert row["entries_required"] == pytest.approx(required / shares[1])
+            lately = [deal for deal in came if AS_OF - deal["came"] <= timedelta(days=91)]
+        assert row["n_lately"] == len(lately)
+        past = [AS_OF.date() - timedelta(days=back) for back in range(1, 92)]
+        past = [day for day in past if day.weekday() < 5 and day not in days_off]
+        assert row["pace_days"] == (pytest.approx(len(past) / len(lately)) if lately else None)
+    assert reads >= {"ok", "no target"}
