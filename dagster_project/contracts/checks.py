@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
 
 from dagster_project.contracts.definition import Definition, EntityName, Expectation, When
-from dagster_project.contracts.entities import ENTITIES, MAPPED, TERMS
+from dagster_project.contracts.entities import ENTITIES, MAPPED, SCOPES, TERMS
 from dagster_project.contracts.evidence import OVER_TIME, SEGMENTS, SHOWN_IN
 from dagster_project.contracts.expectation_catalogue import OFFERED, SAID_ELSEWHERE
 from dagster_project.errors import nearest
@@ -64,6 +64,10 @@ def findings(definition: Definition) -> Iterator[Finding]:
             f"a {definition.kind} never stops the publication.",
             "Leave `stop` out; load and integrity may have it.",
         )
+    scope = definition.stop_scope
+    if scope != "publication" and SCOPES[scope][0] != definition.entity:
+        todo = f"Write it in {SCOPES[scope][0]}.yml, or leave `scope` out: then the whole publication stops."
+        yield Finding(("stop", "scope"), f"a row of '{definition.entity}' is no {scope}.", todo)
     if definition.since < definition.agreed_on:
         yield Finding(
             ("since",), "the definition holds since before it was agreed.", "Write `since` not before `agreed_on`."

@@ -21,6 +21,7 @@ from dagster_project.warehouse.stage_map import STEP_RANKS
 Missing = Literal["breach", "unknown", "not_applicable"]
 Kind = Literal["integrity", "stage_entry", "duty", "signal", "load"]
 Mode = Literal["observe", "enforce"]
+Scope = Literal["publication", "currency", "object"]
 Step = Literal["prospect", "qualified", "solution", "proposal", "commit", "won"]
 EntityName = Literal[
     "opportunity",
@@ -130,9 +131,12 @@ class MeasurableIf(_Strict):
 
 
 class Stop(_Strict):
-    """The publication stops if breaches are more than this share of the rows that the rule judged."""
+    """The line stops if breaches are more than this share of the rows that the rule judged, in the scope that they touch:
+    the publication as a whole, one currency (its amounts are held back), or one object (what rests on it is named incomplete).
+    """
 
-    above_share: StrictFloat | StrictInt = Field(ge=0, lt=1)
+    above_share: StrictFloat | StrictInt = Field(default=0, ge=0, lt=1)
+    scope: Scope = "publication"
 
 
 class Definition(_Strict):
@@ -224,10 +228,24 @@ class Definition(_Strict):
 
     @property
     def stop_above_share(self) -> float | None:
-        """The share of breaches above which the publication stops; None where this rule never stops it."""
+        """The share of breaches above which the publication stops; None where this rule never stops it as a whole."""
+        return self._stop_share if self.stop_scope == "publication" else None
+
+    @property
+    def hold_above_share(self) -> float | None:
+        """The share of breaches above which a currency or an object is held back; None where this rule holds none."""
+        return None if self.stop_scope == "publication" else self._stop_share
+
+    @property
+    def stop_scope(self) -> Scope:
+        """What stops where this rule stops."""
+        return self.stop.scope if isinstance(self.stop, Stop) else "publication"
+
+    @property
+    def _stop_share(self) -> float | None:
         if self.mode != "enforce" or self.stop is None:
             return None
-        return 0.0 if self.stop == "any_breach" else float(self.stop.above_share)
+        return float(self.stop.above_share) if isinstance(self.stop, Stop) else 0.0
 
     def lacking(self, inventory: Sequence[tuple[str, str | None, str]]) -> str | None:
         """What the org lacks of `needs`, as a cause for people, or None. Inventory rows: (object, field or None, status)."""

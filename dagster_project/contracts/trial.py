@@ -229,7 +229,7 @@ def _copy(conformed: Path, scratch: Path) -> datetime:
     tables = [
         *(entity.relation for entity in ENTITIES.values()),
         "control.run", "control.field_inventory", "audit.verdict", "audit.definition_run", "audit.ledger",
-        "audit.definition_history", "audit.definition_count", "audit.decision", "audit.sample",
+        "audit.definition_history", "audit.definition_count", "audit.held_scope", "audit.decision", "audit.sample",
     ]  # fmt: skip
     # held open first: where a run is writing, the error names this file and not the scratch
     with open_database(_present(conformed), read_only=True):

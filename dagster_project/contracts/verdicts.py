@@ -16,7 +16,7 @@ import duckdb
 from dagster_project.contracts import conditions
 from dagster_project.contracts.conditions import literal, quoted
 from dagster_project.contracts.definition import Definition, Expectation
-from dagster_project.contracts.entities import SCHEMA
+from dagster_project.contracts.entities import SCHEMA, SCOPES
 from dagster_project.errors import ContractError
 
 _NOT_NULL = "expect_column_values_to_not_be_null"
@@ -64,7 +64,8 @@ def write_verdicts(
     teams: bool = False,
 ) -> Counts:
     """Insert the failing and unknown rows of `definition` into `audit.verdict` and count all rows, by sales process and, where
-    the warehouse has `teams`, by the team of the owner, in `audit.definition_count`.
+    the warehouse has `teams`, by the team of the owner, in `audit.definition_count`; what a stop in a smaller scope holds back, in
+    `audit.held_scope`.
 
     `types`: the entity's column types in DuckDB. Raises ContractError where a count differs from Great Expectations' own.
     """
@@ -126,6 +127,14 @@ def write_verdicts(
         "FILTER (status = 'unknown')), pair -> pair.key || ': ' || pair.value), '; '), '') "
         f"FROM {judged} {by_team} GROUP BY ALL"
     )
+    if (share := definition.hold_above_share) is not None:
+        column = SCOPES[definition.stop_scope][1]
+        connection.execute(
+            f"INSERT INTO audit.held_scope SELECT {literal(definition.id)}, {definition.version}, {literal(definition.stop_scope)}, "
+            f"e.{quoted(column)}, count(*) FILTER ({broken}) AS broken, count(*) FILTER (status IN ('met', 'breached')) AS judged, NULL "
+            f"FROM {judged} INNER JOIN {relation} AS e ON e.row_key = judged.row_key GROUP BY 4 "
+            f"HAVING count(*) FILTER ({broken}) > {share} * count(*) FILTER (status IN ('met', 'breached')) ORDER BY 4"
+        )
     sums = connection.execute(
         "SELECT coalesce(sum(met), 0), coalesce(sum(breached), 0), coalesce(sum(not_applicable), 0), coalesce(sum(unknown), 0) "
         "FROM audit.definition_count WHERE as_of IS NULL AND definition_id = ?",

@@ -26,7 +26,7 @@ _VOCABULARY = {
     "location", "definition_id", "title", "kind", "mode", "entity", "status", "state",
     "state_cause", "cause", "fix", "threshold", "accountable", "owner", "evidence", "fiscal_quarter",
     "reads", "verdict", "signal", "metric", "unit", "basis", "outcome", "object",
-    "proof",
+    "proof", "scope", "scope_value", "dependent_views",
 }  # fmt: skip
 """Words of the process and of leanfunnel itself: a customer may be called as one of them."""
 

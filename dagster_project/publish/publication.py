@@ -41,7 +41,8 @@ class Table:
 class Manifest:
     """What a publication says of itself. Instants are ISO 8601 in UTC.
 
-    `overrides`: the stops that it was published despite, each with who answers for it, why, and until which day.
+    `incomplete`: what it was published without, a line each. `overrides`: the stops that it was published despite, each with who
+    answers for it, why, and until which day.
     """
 
     publication_id: str
@@ -78,11 +79,12 @@ def read_manifest(publication: Path) -> Manifest | None:
 
 
 def caveats(publication: Path) -> list[str]:
-    """What every reader of `current` is told beside its figures, a line each: that it is stale, what it was published despite."""
+    """What every reader of `current` is told beside its figures, a line each: stale, published without what, despite what."""
     manifest, stale = read_manifest(publication), read_stale(publication.parent)
     if manifest is None:
         return []
     told = [stale.text(manifest.as_of)] if stale else []
+    told += [f"incomplete: {one}" for one in manifest.incomplete]
     return told + [
         f"published despite {one['definition_id']}: {one['who']} answers for it until {one['until_on']}: {one['why']}"
         for one in manifest.overrides

@@ -76,6 +76,10 @@ CREATE TABLE IF NOT EXISTS audit.definition_count (
     as_of TIMESTAMP, definition_id VARCHAR, definition_version INTEGER, sales_process VARCHAR, team_id VARCHAR, team_name VARCHAR,
     raw BIGINT, met BIGINT, breached BIGINT, not_applicable BIGINT, unknown BIGINT, unknown_causes VARCHAR
 );
+CREATE TABLE IF NOT EXISTS audit.held_scope (
+    definition_id VARCHAR, definition_version INTEGER, scope VARCHAR, scope_value VARCHAR, breached BIGINT, judged BIGINT,
+    dependent_views VARCHAR
+);
 CREATE TABLE IF NOT EXISTS audit.decision (
     decision_seq BIGINT, batch_seq BIGINT, action VARCHAR, record_id VARCHAR, definition_id VARCHAR, definition_version INTEGER,
     until_on DATE, assigned_to VARCHAR, why VARCHAR, decided_by VARCHAR, decided_at TIMESTAMP, seen_as_of TIMESTAMP,

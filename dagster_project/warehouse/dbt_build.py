@@ -6,8 +6,9 @@ spelled out in full.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def dbt_environment(home: Home) -> dict[str, str]:
     }
 
 
-def write_manifest(project_dir: Path, place: Path) -> Path:
+def write_manifest(project_dir: Path, place: Path, environment: Mapping[str, str] | None = None) -> Path:
     """`manifest.json` of the project under `place`, parsed anew where the project is newer. Raises WarehouseError."""
     manifest = place / "manifest.json"
     sources = [path for path in project_dir.rglob("*") if path.suffix in (".sql", ".yml", ".csv")]
@@ -36,6 +37,7 @@ def write_manifest(project_dir: Path, place: Path) -> Path:
         return manifest
     from dbt.cli.main import dbtRunner
 
+    os.environ.update(environment or {})
     project = str(project_dir)
     parsed = dbtRunner().invoke(
         ["parse", "--project-dir", project, "--profiles-dir", project, "--target-path", str(place), "--log-path", str(place),
@@ -44,6 +46,25 @@ def write_manifest(project_dir: Path, place: Path) -> Path:
     if not parsed.success:
         raise WarehouseError(f"the dbt project cannot be read: {parsed.exception}", where=project)
     return manifest
+
+
+def dependent_views(manifest: Path, sources: Iterable[str], *, prefix: str = "rpt_") -> dict[str, list[str]]:
+    """By table of the landing: the views (models named `prefix`…) that rest on it, by dbt's own lineage, in order of name."""
+    graph = json.loads(manifest.read_text(encoding="utf-8"))
+    named = {node["name"]: key for key, node in graph["sources"].items() if node["source_name"] == "landing"}
+    found: dict[str, list[str]] = {}
+    for source in sources:
+        todo, seen = [named[source]] if source in named else [], set()
+        while todo:
+            key = todo.pop()
+            if key not in seen:
+                seen.add(key)
+                todo += graph["child_map"].get(key, [])
+        models = (graph["nodes"][key] for key in seen if key in graph["nodes"])
+        found[source] = sorted(
+            node["name"] for node in models if node["resource_type"] == "model" and node["name"].startswith(prefix)
+        )
+    return found
 
 
 class DbtBuild:
