@@ -57,7 +57,7 @@ CREATE OR REPLACE TABLE control.service_level (
 CREATE TABLE IF NOT EXISTS audit.verdict (
     definition_id VARCHAR, definition_version INTEGER, rule_number INTEGER, kind VARCHAR, mode VARCHAR, entity VARCHAR,
     row_key VARCHAR, record_id VARCHAR, status VARCHAR, observed_value VARCHAR, cause VARCHAR, sales_process VARCHAR,
-    owner_id VARCHAR
+    owner_id VARCHAR, threshold VARCHAR
 );
 CREATE TABLE IF NOT EXISTS audit.definition_run (
     definition_id VARCHAR, definition_version INTEGER, rule_number INTEGER, kind VARCHAR, mode VARCHAR, entity VARCHAR,

@@ -78,18 +78,19 @@ class DbtBuild:
         tag: str,
         *,
         only: str | None = None,
+        below: str | None = None,
         tests: bool = True,
         full_refresh: bool = False,
         progress: Progress | None = None,
     ) -> int:
-        """Models and data tests tagged `tag`, into the target of the same name; with `only` (a model), what it needs;
-        models alone without `tests`.
+        """Models and data tests tagged `tag`, into the target of the same name; with `only` (a model), what it needs,
+        with `below` (a model), it and what rests on it; models alone without `tests`.
 
         Returns how many nodes ran.
 
         Raises WarehouseError naming the first node that failed and how many did.
         """
-        selected = f"tag:{tag},+{only}" if only else f"tag:{tag}"
+        selected = f"tag:{tag},+{only}" if only else f"tag:{tag},{below}+" if below else f"tag:{tag}"
         arguments = ["build", "--select", selected, "--target", tag, "--exclude-resource-type", "unit_test"]
         if not tests:
             arguments += ["--exclude-resource-type", "test"]
