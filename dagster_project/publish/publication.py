@@ -140,8 +140,15 @@ def publications(published: Path) -> list[Path]:
     )
 
 
-def rewrite(folder: Path, change: Callable[[duckdb.DuckDBPyConnection], None], *, note: str) -> Manifest:
-    """Change a publication's tables by `change`, in place: DuckDB file, Parquet, and the manifest, whose inputs say `note`.
+def rewrite(
+    folder: Path,
+    change: Callable[[duckdb.DuckDBPyConnection], None],
+    *,
+    note: str,
+    said: Callable[[str | None], str | None] = lambda text: text,
+) -> Manifest:
+    """Change a publication's tables by `change`, in place: DuckDB file, Parquet, and the manifest, whose inputs say `note`;
+    what people said of overrides goes through `said`.
 
     The changed tables are copied into a new file, since DuckDB leaves what was deleted in the blocks of the old one. Each
     file is replaced whole; a reader in between may see some new and some old. May be repeated where it was cut off.
@@ -167,6 +174,9 @@ def rewrite(folder: Path, change: Callable[[duckdb.DuckDBPyConnection], None], *
             **{
                 **_shallow(before),
                 "tables": _export(prepared),
+                "overrides": tuple(
+                    {**one, **{key: said(one[key]) for key in ("who", "why")}} for one in before.overrides
+                ),
                 "inputs": {**before.inputs, "rewritten": [*before.inputs.get("rewritten", []), note]},
             }
         )

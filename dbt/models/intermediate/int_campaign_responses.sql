@@ -8,7 +8,8 @@ with run as (
 select
     members.campaign_member_id,
     members.campaign_id,
-    members.lead_id,
+    -- a lead that was merged away goes on as its survivor
+    coalesce(merged_away.master_id, members.lead_id) as lead_id,
     members.created_at as reached_at,
     case
         when members.has_responded and members.first_responded_on <= run.as_of_on
@@ -16,4 +17,5 @@ select
     end as responded_at
 from {{ ref('stg_salesforce__campaign_member') }} as members
 cross join run
+left join {{ ref('int_merged_records') }} as merged_away on members.lead_id = merged_away.loser_id
 where members.created_at <= run.as_of and not coalesce(members.is_deleted and members.last_modified_at <= run.as_of, false)
