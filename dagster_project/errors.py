@@ -5,9 +5,10 @@ An error here says what went wrong, where, and what to do. Anything else that re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 
 class LeanfunnelError(Exception):
@@ -42,9 +43,13 @@ class SettingsError(LeanfunnelError):
 
 
 class SalesforceError(LeanfunnelError):
-    """The org refused, could not be reached, or answered something that cannot be trusted."""
+    """The org refused, could not be reached, or answered something that cannot be trusted.
+
+    `landed`: what the run brought before that, by object, where it had begun to land.
+    """
 
     exit_code = 3
+    landed: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 
 class IncompleteExtractError(SalesforceError):

@@ -341,8 +341,6 @@ def extract(
     if created is None or not (request.home.landing / "org.json").exists():
         # a back-fill reads the past: nothing is newer by it
         write_text(request.home.landing / "org.json", json.dumps(asdict(kept), indent=2))
-    if failed is not None:
-        raise failed
     facts, missing = {}, []
     for name, result in report.objects.items():
         if result.state in ("missing", "hidden"):
@@ -374,6 +372,9 @@ def extract(
             for name, fact in facts.items()
         ],
     )
+    if failed is not None:
+        failed.landed = facts
+        raise failed
     days = {name: n for name, n in request.retention_days.items() if objects is None or name in objects}
     return Extracted(
         report.server_time, facts, tuple(missing), f"{usage.used}/{usage.total}" if usage else None, looks,
@@ -458,6 +459,7 @@ def prepare(request: Request, plan: Plan) -> None:
     stages = stage_map.read(request.home.stage_map)
     log = LandingLog(request.home.landing)
     states = {name: log.state(name) for name in log.objects()}
+    looks = log.last_looks()
     landed_inventory = log.inventory()
     inventory = [(row.object, row.field, row.status) for row in landed_inventory]
     inventory += mapped_inventory(
@@ -501,7 +503,7 @@ def prepare(request: Request, plan: Plan) -> None:
             inventory,
             contracts.frozen_service_levels(request.home.state, definitions, row.as_of),
             buyer,
-            [_landed_object(name, state, org) for name, state in sorted(states.items())],
+            [_landed_object(name, state, org, looks) for name, state in sorted(states.items())],
             RunLog(request.home.state).rows(plan.known_at),
             [one.facts() for one in overrides_of(request, plan).values()],
             terms=contracts.terms_table(contracts.load_terms(request.definitions)),
@@ -726,14 +728,21 @@ def _corporate_currency(connection: Any) -> str | None:
     return str(row[0]) if row and row[0] else None
 
 
-def _landed_object(name: str, state: ObjectState, org: Org) -> tuple[Any, ...]:
+def _landed_object(
+    name: str, state: ObjectState, org: Org, looks: Mapping[tuple[str, str], datetime]
+) -> tuple[Any, ...]:
     """A row of `control.landed_object`. A batch that changes nothing is not landed, so the org's own note says when it was read."""
+    from dagster_project.salesforce.reconcile import FORMULAS, IDS
+
     proof, window = state.facts.get("proof") or {}, state.facts.get("window") or {}
     read_at = datetime.fromisoformat(org.read_at.get(name, org.server_time)).astimezone(UTC).replace(tzinfo=None)
+    compared, refreshed = (
+        at.replace(tzinfo=None) if (at := looks.get((name, kind))) else None for kind in (IDS, FORMULAS)
+    )
     return (
         name, state.batch_seq, state.facts.get("mode"), proof.get("stated"), proof.get("stated_after"),
         proof.get("received"), read_at, state.batch_seq == 1 or window.get("load") == "first",
-        name not in org.unread and "unfinished" not in (state.watermark or {}),
+        name not in org.unread and "unfinished" not in (state.watermark or {}), compared, refreshed,
     )  # fmt: skip
 
 

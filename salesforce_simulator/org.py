@@ -86,6 +86,8 @@ class Org:
         self._db.execute("SET preserve_insertion_order = true")
         self.objects: dict[str, ObjectType] = {}
         self._purged: list[tuple[str, str, datetime]] = []
+        # the highest number of an Id that was removed for good, by object: Salesforce gives no Id twice
+        self._spent: dict[str, int] = {}
         self.refusals: list[Refusal] = []
 
     @classmethod
@@ -282,6 +284,8 @@ class Org:
         with self.lock, self.cursor() as cursor:
             row = cursor.execute(f'DELETE FROM {quoted(kind.name)} WHERE "Id" = ?', [record_id]).fetchone()
             removed = int(row[0]) if row else 0
+            if removed:
+                self._spent[kind.name] = max(self._spent.get(kind.name, 0), ids.number_of(record_id))
             if removed and logged:
                 self._purged.append((kind.name, record_id, self.naive_now()))
         return removed
@@ -315,12 +319,13 @@ class Org:
         return self.read(kind, row[0]) if row else None
 
     def next_id(self, kind: ObjectType) -> str:
-        """A fresh id for a record of this object."""
+        """A fresh id for a record of this object; none that a record ever had."""
         prefix = kind.key_prefix or "a00"
         with self.cursor() as cursor:
             top = cursor.execute(f'SELECT max("Id") FROM {quoted(kind.name)}').fetchone()
         # max() compares bytes, and so do the digits of an id: 0-9 A-Z a-z
-        return ids.numbered(prefix, ids.number_of(top[0]) + 1 if top and top[0] else 1)
+        stored = ids.number_of(top[0]) if top and top[0] else 0
+        return ids.numbered(prefix, max(stored, self._spent.get(kind.name, 0)) + 1)
 
     def set_now(self, moment: datetime) -> None:
         """Sets the org's clock."""

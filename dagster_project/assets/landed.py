@@ -1,6 +1,6 @@
 """Step 1 as assets: one per Salesforce object, landed in one pass with one login; and the same in months, to be read again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ from dagster import (
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
+    Failure,
     FreshnessPolicy,
     MaterializeResult,
     MetadataValue,
@@ -19,6 +20,7 @@ from dagster import (
 
 from dagster_project import pipeline
 from dagster_project.assets.failing import PATIENT, told
+from dagster_project.errors import SalesforceError
 from dagster_project.resources import WAREHOUSE_POOL, LeanfunnelResource
 
 BACK_FILL = "back_fill"
@@ -102,14 +104,22 @@ def _land(
     context: AssetExecutionContext, leanfunnel: LeanfunnelResource, wanted: Sequence[str], **asked: Any
 ) -> Iterator[MaterializeResult]:
     """Extract, then one materialisation per object, with what came and what it cost."""
-    request = leanfunnel.request()
+    with told():
+        request = leanfunnel.request()
     keys = {key.path[-1]: key for key in context.selected_asset_keys}
-    with told(), pipeline.writing(request.home, wait_seconds=3600):
-        extracted = pipeline.extract(
-            request,
-            progress=lambda _, what, done, __: context.log.debug("%s %s", what, done),
-            **({"objects": tuple(wanted)} | asked),
-        )
+    try:
+        with told(), pipeline.writing(request.home, wait_seconds=3600):
+            extracted = pipeline.extract(
+                request,
+                progress=lambda _, what, done, __: context.log.debug("%s %s", what, done),
+                **({"objects": tuple(wanted)} | asked),
+            )
+    except Failure as failure:
+        # what was landed before stays landed, and is told so
+        before = failure.__cause__.landed if isinstance(failure.__cause__, SalesforceError) else {}
+        for name in sorted(keys.keys() & before.keys()):
+            yield MaterializeResult(asset_key=keys[name], metadata=_metadata(before[name]))
+        raise
     for name in wanted:
         facts = extracted.facts.get(name)
         if facts is None:
@@ -119,9 +129,12 @@ def _land(
         yield MaterializeResult(
             asset_key=keys[name],
             metadata={
-                **{key: value for key, value in facts.items() if value is not None},
-                "dagster/row_count": facts["rows"],
+                **_metadata(facts),
                 "api_calls_left": extracted.api_calls_left,
                 "server_time": MetadataValue.text(extracted.server_time.isoformat()),
             },
         )
+
+
+def _metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in facts.items() if value is not None} | {"dagster/row_count": facts["rows"]}

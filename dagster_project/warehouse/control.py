@@ -42,7 +42,7 @@ CREATE OR REPLACE TABLE control.field_inventory (object VARCHAR, field VARCHAR, 
 CREATE OR REPLACE TABLE control.buyer_stage (sales_process VARCHAR, stage_name VARCHAR, buyer_stage VARCHAR);
 CREATE OR REPLACE TABLE control.landed_object (
     object VARCHAR, batch_seq BIGINT, mode VARCHAR, counted BIGINT, counted_after BIGINT, received BIGINT, read_at TIMESTAMP,
-    is_first_load BOOLEAN, is_whole BOOLEAN
+    is_first_load BOOLEAN, is_whole BOOLEAN, ids_compared_at TIMESTAMP, formulas_refreshed_at TIMESTAMP
 );
 CREATE OR REPLACE TABLE control.extract_run (
     run_seq BIGINT, run_id VARCHAR, object VARCHAR, read_at TIMESTAMP, state VARCHAR, mode VARCHAR, received BIGINT, landed BIGINT,
@@ -146,7 +146,7 @@ def write_control(
         _insert(connection, "control.service_level", list(service_levels), 5)
         _insert(connection, "control.buyer_stage", list(buyer_stages), 3)
         _insert(connection, "control.term", list(terms), 9)
-        _insert(connection, "control.landed_object", list(landed_objects), 9)
+        _insert(connection, "control.landed_object", list(landed_objects), 11)
         for one in overrides:
             connection.execute(
                 "INSERT INTO control.override VALUES ($definition_id, $definition_version, $who, $why, $until_on, "

@@ -14,5 +14,7 @@ select
         when received between least(counted, counted_after) and greatest(counted, counted_after) then 'org moved'
         else 'incomplete'
     end as proof,
-    read_at
+    read_at,
+    ids_compared_at,
+    formulas_refreshed_at
 from {{ ref('stg_control__landed_object') }}

@@ -282,7 +282,7 @@ def test_a_landed_object_shows_when_it_was_read_what_it_lacks_and_what_is_gone(b
     bench.control()
     with bench.connect() as connection:
         connection.executemany(
-            "insert into control.landed_object values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into control.landed_object values (?, ?, ?, ?, ?, ?, ?, ?, ?, null, null)",
             [
                 # the second window of a first load: what was deleted long ago is no fall
                 ("Opportunity", 2, "full", 10, 10, 10, read, True, True),

@@ -41,6 +41,14 @@ def result(tmp_path_factory: pytest.TempPathFactory):
             yield run, defs, folder / "home", org, instance
 
 
+def _control(org: dict[str, str], *faults: dict[str, object]) -> None:
+    """These faults and no others from now on."""
+    url, kind = f"{org['url']}/simulator/faults", {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=30).close()
+    if faults:
+        urllib.request.urlopen(urllib.request.Request(url, json.dumps(faults).encode(), kind), timeout=30).close()
+
+
 def test_the_job_builds_everything_from_objects_to_the_published_mart(result) -> None:
     run, _, home, *_ = result
     assert run.success
@@ -211,12 +219,6 @@ def test_what_passes_by_itself_is_tried_again_and_nothing_else(result) -> None:
 
     _, _, home, org, instance = result
 
-    def control(*faults: dict[str, object]) -> None:
-        request = urllib.request.Request(
-            f"{org['url']}/simulator/faults", json.dumps(faults).encode(), {"Content-Type": "application/json"}
-        )
-        urllib.request.urlopen(request, timeout=30).close()
-
     def attempts() -> tuple[bool, int, str]:
         run = materialize(
             [build_landed(RetryPolicy(max_retries=2))],
@@ -230,12 +232,41 @@ def test_what_passes_by_itself_is_tried_again_and_nothing_else(result) -> None:
         return run.success, 1 + kinds.count("STEP_RESTARTED"), told
 
     # a page that lacks a row, twice: the extraction's own second try fails, too
-    control({"kind": "drop_row", "on": "rest_query", "skip": 1, "count": 4})
+    _control(org, {"kind": "drop_row", "on": "rest_query", "skip": 1, "count": 4})
     assert attempts() == (True, 2, "")
-    control({"kind": "login_refused", "on": "token", "count": 1})
+    _control(org, {"kind": "login_refused", "on": "token", "count": 1})
     success, tries, told = attempts()
     assert (success, tries) == (False, 1)
     assert org["client_secret"] not in told
+
+
+def test_a_run_that_stops_half_way_tells_what_it_landed(result) -> None:
+    from dagster import AssetKey, AssetSelection, RetryPolicy, materialize
+
+    from dagster_project.assets.landed import build_landed
+    from dagster_project.resources import LeanfunnelResource
+
+    _, _, home, org, instance = result
+    wanted = ("Opportunity", "OpportunityHistory", "RecordType", "Task")
+    # the requests of the day are used up in the middle
+    fault = {"kind": "request_limit_exceeded", "on": "rest_query", "skip": 6, "count": 50}
+    _control(org, fault)
+    run = materialize(
+        [build_landed(RetryPolicy(max_retries=0))],
+        selection=AssetSelection.assets(*(AssetKey(["salesforce", name]) for name in wanted)),
+        resources={"leanfunnel": LeanfunnelResource(home=str(home))},
+        instance=instance,
+        raise_on_error=False,
+    )
+    _control(org)
+    assert not run.success
+    error = next(e.event_specific_data.error.message for e in run.all_events if e.is_step_failure)
+    told = {event.asset_key.path[1] for event in run.get_asset_materialization_events()}
+    unread = {name for name in wanted if name in error.partition("not to the end:")[2]}
+    assert told, error
+    assert unread, error
+    assert told | unread == set(wanted)
+    assert not told & unread
 
 
 def test_a_run_in_dagster_is_as_of_what_it_has_just_read(result) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from dagster_project.landing import LandingLog
+from dagster_project.salesforce.reconcile import IDS
 
 RULES = [str(number) for number in range(2, 11)]
 CLOSED = ("Closed Won", "Closed Lost")
@@ -121,9 +122,16 @@ def test_each_definition_accounts_for_every_row(demo) -> None:
 
 
 def test_the_proof_of_each_object_is_published(demo) -> None:
-    rows = demo.query("SELECT object, counted, received, proof FROM rpt_extract_proof")
-    assert {name for name, *_ in rows} == set(LandingLog(demo.home / "landing").objects())
-    assert {(proof, counted == received) for _, counted, received, proof in rows} == {("exact", True)}
+    rows = demo.query(
+        "SELECT object, counted, received, proof, ids_compared_at, days_since_ids_compared FROM rpt_extract_proof"
+    )
+    log = LandingLog(demo.home / "landing")
+    assert {name for name, *_ in rows} == set(log.objects())
+    assert {(proof, counted == received) for _, counted, received, proof, *_ in rows} == {("exact", True)}
+    # the last time that all Ids were compared stands beside, for those objects whose Ids can be
+    compared = {name: at for (name, kind), at in log.last_looks().items() if kind == IDS}
+    assert compared
+    assert {name: at.replace(tzinfo=UTC) for name, *_, at, days in rows if days is not None} == compared
 
 
 def test_a_breach_says_who_what_and_how_to_mend_it(demo) -> None:

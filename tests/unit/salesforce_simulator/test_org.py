@@ -78,6 +78,13 @@ def test_upsert_refuses_what_it_cannot_store(org: Org, name: str, row: dict[str,
     assert error.value.code == code
 
 
+def test_no_id_is_given_twice_even_after_its_record_is_gone_for_good() -> None:
+    org = Org({"Account": pa.table({"Name": ["a", "b"], "LastModifiedDate": ["2024-01-01T00:00:00Z"] * 2})})
+    assert org.purge("Account", "001000000000002AAA") == 1
+    org.upsert("Account", [{"Name": "c"}])
+    assert _one(org, 'SELECT list("Id" ORDER BY "Name") FROM "Account"') == ["001000000000001AAA", "001000000000003AAA"]
+
+
 def test_stages_per_record_type_come_from_the_picklist_table_else_from_the_active_stages() -> None:
     stages = pa.table(
         {

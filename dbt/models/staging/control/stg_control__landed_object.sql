@@ -7,5 +7,7 @@ select
     received,
     read_at,
     is_first_load,
-    is_whole
+    is_whole,
+    ids_compared_at,
+    formulas_refreshed_at
 from {{ source('control', 'landed_object') }}
