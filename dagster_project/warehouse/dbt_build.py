@@ -51,7 +51,7 @@ def write_manifest(project_dir: Path, place: Path, environment: Mapping[str, str
 def dependent_views(manifest: Path, sources: Iterable[str], *, prefix: str = "rpt_") -> dict[str, list[str]]:
     """By table of the landing: the views (models named `prefix`…) that rest on it, by dbt's own lineage, in order of name."""
     graph = json.loads(manifest.read_text(encoding="utf-8"))
-    named = {node["name"]: key for key, node in graph["sources"].items() if node["source_name"] == "landing"}
+    named = {node["name"]: key for key, node in graph["sources"].items() if node["schema"] == "landing"}
     found: dict[str, list[str]] = {}
     for source in sources:
         todo, seen = [named[source]] if source in named else [], set()
