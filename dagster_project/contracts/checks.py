@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args
 from dagster_project.contracts.definition import REFERENCE, Definition, EntityName, Expectation, When
 from dagster_project.contracts.entities import ENTITIES, MAPPED, SCOPES, TERMS
 from dagster_project.contracts.evidence import OVER_TIME, SEGMENTS, SHOWN_IN
-from dagster_project.contracts.expectation_catalogue import OFFERED, SAID_ELSEWHERE
+from dagster_project.contracts.expectation_catalogue import OFFERED, REFUSED, SAID_ELSEWHERE
 from dagster_project.errors import nearest
 
 _KINDS = {"text": (str,), "number": (int, float), "boolean": (bool,)}
@@ -228,9 +228,10 @@ def _expectation(
     name, arguments = expectation.expectation, expectation.arguments
     offered = OFFERED.get(name)
     if offered is None:
-        hint = nearest(name, OFFERED).strip()
+        hint = "" if name in REFUSED else nearest(name, OFFERED).strip()
         todo = " ".join(filter(None, [hint, f"Offered: {', '.join(sorted(OFFERED))}."]))
-        yield Finding((*path, "expectation"), f"the expectation '{name}' is not offered.", todo)
+        why = f": {REFUSED[name]}" if name in REFUSED else ""
+        yield Finding((*path, "expectation"), f"the expectation '{name}' is not offered{why}.", todo)
         return
     at = (*path, "arguments")
     allowed = {*offered.columns, *offered.arguments}
