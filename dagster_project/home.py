@@ -43,6 +43,16 @@ class Home:
         return self.root / "stage_map.csv"
 
     @property
+    def experiments(self) -> Path:
+        """The register of experiments; people keep it. Optional."""
+        return self.root / "experiments.csv"
+
+    @property
+    def targets(self) -> Path:
+        """What each fiscal quarter shall bring; people keep it. Optional."""
+        return self.root / "targets.csv"
+
+    @property
     def expectations(self) -> Path:
         """The org's own definitions; where absent, those shipped with leanfunnel hold."""
         return self.root / "expectations"

@@ -451,12 +451,15 @@ def prepare(request: Request, plan: Plan) -> None:
     from dagster_project.landing import LandingLog
     from dagster_project.landing.run_log import RunLog
     from dagster_project.salesforce.objects import catalogue, mapped_inventory, mapped_source
-    from dagster_project.warehouse import control, landing_views, stage_map
+    from dagster_project.warehouse import control, experiments, landing_views, stage_map, targets
     from dagster_project.warehouse.database import open_database
 
     home, org = home_of(request, plan), read_org(request.home)
     definitions = contracts.load_definitions(request.definitions)
     stages = stage_map.read(request.home.stage_map)
+    processes = {stage.sales_process for stage in stages}
+    tried = [one.row for one in experiments.read(request.home.experiments, processes)]
+    wanted = [one.row for one in targets.read(request.home.targets, processes)]
     log = LandingLog(request.home.landing)
     states = {name: log.state(name) for name in log.objects()}
     looks = log.last_looks()
@@ -507,6 +510,8 @@ def prepare(request: Request, plan: Plan) -> None:
             RunLog(request.home.state).rows(plan.known_at),
             [one.facts() for one in overrides_of(request, plan).values()],
             terms=contracts.terms_table(contracts.load_terms(request.definitions)),
+            experiments=tried,
+            targets=wanted,
         )
     write_text(home.plan, json.dumps(asdict(plan), indent=2, default=lambda instant: instant.isoformat()))
 
@@ -529,6 +534,7 @@ def audit(
         run_id=plan.publication_id,
         record=not plan.is_replay,
         process=auditor,
+        memory_limit=request.memory_limit,
     )
     report = found.despite({key: one.text for key, one in overrides_of(request, plan).items()})
     _name_dependents(request, home_of(request, plan))
@@ -626,6 +632,7 @@ def initialise(request: Request, *, progress: Progress = silent, force: bool = F
     """
     from dagster_project import contracts
     from dagster_project.landing import LandingLog
+    from dagster_project.warehouse import experiments, targets
 
     written: list[tuple[Path, str]] = []
     kept: list[tuple[Path, str]] = []
@@ -648,13 +655,22 @@ def initialise(request: Request, *, progress: Progress = silent, force: bool = F
             _set_aside(home.expectations)
             shipped = request.shipped_definitions or request.definitions
             written += [(path, "mode observe") for path in contracts.write_observe_copy(shipped, home.expectations)]
+        for path, header, what in (
+            (home.experiments, experiments.empty(), "what you change, and what you expect of it: empty"),
+            (home.targets, targets.empty(), "what each fiscal quarter shall bring: empty"),
+        ):
+            if path.exists():  # what people wrote is never set aside: there is nothing to propose
+                kept.append((path, "stands already"))
+            else:
+                write_text(path, header)
+                written.append((path, what))
     return Initialised(tuple(written), tuple(kept))
 
 
 def _dbt(request: Request, home: Home) -> DbtBuild:
     from dagster_project.warehouse.dbt_build import DbtBuild
 
-    return DbtBuild(request.dbt_project, home)
+    return DbtBuild(request.dbt_project, home, request.memory_limit)
 
 
 def _states(home: Home) -> tuple[list[tuple[str, int]], dict[str, str]]:

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from dagster_project.errors import LeanfunnelError, SettingsError, WarehouseError
 from dagster_project.home import Home, stamp
+from dagster_project.warehouse import MEMORY_LIMIT
 
 if TYPE_CHECKING:  # a run with nothing to do imports neither dbt nor Great Expectations
     from dagster_project.contracts.overrides import Override
@@ -57,6 +58,7 @@ class Request:
     reconcile: bool = False
     bounds: Bounds | None = None
     keep_publications: int = 3
+    memory_limit: str = MEMORY_LIMIT
     retention_days: Mapping[str, int] = field(default_factory=dict)
     api_version: str = "62.0"
 
@@ -170,6 +172,7 @@ def make_plan(
         "landing": {name: [getattr(state, "table_id", ""), state.batch_seq] for name, state in sorted(states.items())},
         "inventory": inventory,
         "stage_map": _hash_files(request.home.stage_map),
+        "registers": _hash_files(*(path for path in (request.home.experiments, request.home.targets) if path.exists())),
         "definitions": _hash_files(request.definitions),
         "options": [str(zone), request.minimum_n, request.conversion_days, request.measurable_share, request.team],
         "said": last_said(request.home.state),

@@ -48,7 +48,7 @@ class LeanfunnelResource(ConfigurableResource):
 
 def dbt_resource(loaded: settings.Settings) -> DbtCliResource:
     """dbt over the warehouse of this home. Its profile reads two paths from the environment, set here."""
-    os.environ.update(dbt_environment(loaded.home))
+    os.environ.update(dbt_environment(loaded.home, loaded.options.memory_limit))
     project = str(loaded.dbt_project)
     # the dbt of this environment, whether or not it is activated
     executable = Path(sys.executable).with_name("dbt")
@@ -57,7 +57,7 @@ def dbt_resource(loaded: settings.Settings) -> DbtCliResource:
 
 def prepared_manifest(loaded: settings.Settings) -> Path:
     """dbt's manifest, from which the assets of both selections are made."""
-    os.environ.update(dbt_environment(loaded.home))
+    os.environ.update(dbt_environment(loaded.home, loaded.options.memory_limit))
     return write_manifest(loaded.dbt_project, loaded.home.warehouse / "dbt" / "manifest")
 
 

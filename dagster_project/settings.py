@@ -78,6 +78,11 @@ class RunOptions(BaseModel):
     refresh_formulas_days: int = Field(
         7, ge=1, le=365, description="every so many days calculated fields are read anew"
     )
+    memory_limit: str = Field(
+        Request.memory_limit,
+        pattern=r"^[1-9][0-9]* ?(MB|GB|MiB|GiB)$",
+        description="how much DuckDB may hold in memory, like 2GB; what does not fit is put on the disk meanwhile",
+    )
     keep_publications: int = Field(3, ge=1, le=100, description="how many publications are kept")
     api_calls_per_run: int | None = Field(
         None, ge=100, description="API requests that one run may send; it stops there and the next goes on"
@@ -246,6 +251,7 @@ class Settings(BaseModel):
             reconcile=reconcile,
             bounds=self.bounds,
             keep_publications=options.keep_publications,
+            memory_limit=options.memory_limit,
             retention_days=options.retention_days,
             api_version=self.login.api_version,
         )

@@ -20,6 +20,8 @@ CONTROL_TABLES = (
     "extract_run",
     "override",
     "service_level",
+    "experiment",
+    "target",
 )
 
 

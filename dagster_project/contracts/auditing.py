@@ -26,6 +26,7 @@ from dagster_project.contracts.report import AuditReport, DefinitionResult, Samp
 from dagster_project.contracts.service_levels import freeze
 from dagster_project.contracts.verdicts import OWNERS, Counts, gx_checks, write_verdicts
 from dagster_project.errors import ContractError
+from dagster_project.warehouse import MEMORY_LIMIT
 from dagster_project.warehouse.database import open_database
 
 SAMPLES = 5
@@ -44,11 +45,13 @@ def audit(
     run_id: str,
     record: bool = True,
     process: AuditProcess | None = None,
+    memory_limit: str = MEMORY_LIMIT,
 ) -> AuditReport:
     """Judge every row of every definition's entity, at `as_of` (UTC), which must be that of `control.run`.
 
     Replaces the tables of schema `audit` in `conformed`, and appends to the ledger under
     `state` what is new, unless `record` is False or a later as_of is recorded. `process` may have been started earlier.
+    `memory_limit`: what DuckDB may hold in each of the two processes.
     Raises ContractError where the audit could not be carried out, WarehouseError where the file cannot be used.
     """
     instant = as_of.astimezone(UTC).replace(tzinfo=None) if as_of.tzinfo else as_of
@@ -61,10 +64,12 @@ def audit(
         seconds["look"] = time.monotonic() - started
         started = time.monotonic()
         checks = [check for definition in measured for check in gx_checks(definition)]
-        answers = auditor.run({"database": str(conformed), "checks": checks}) if checks else {}
+        answers = (
+            auditor.run({"database": str(conformed), "memory_limit": memory_limit, "checks": checks}) if checks else {}
+        )
         seconds["great_expectations"] = time.monotonic() - started
     started = time.monotonic()
-    with open_database(conformed) as connection:
+    with open_database(conformed, memory_limit=memory_limit) as connection:
         connection.execute("BEGIN")
         connection.execute("DELETE FROM audit.verdict")
         connection.execute("DELETE FROM audit.definition_run")

@@ -12,6 +12,8 @@ from typing import Any
 import duckdb_engine
 from great_expectations.execution_engine import sqlalchemy_execution_engine as engine_module
 
+from dagster_project.warehouse import MEMORY_LIMIT
+
 
 class _DialectName(str):
     """Compares as text and has `.value`, as the members of Great Expectations' own enumeration."""
@@ -30,11 +32,11 @@ def keep_connections_open() -> None:
         engine_module._PERSISTED_CONNECTION_DIALECTS = (*names, _DialectName("duckdb"))
 
 
-def open_source(context: Any, database: Path, *, shimmed: bool = True) -> Any:
+def open_source(context: Any, database: Path, *, memory_limit: str = MEMORY_LIMIT, shimmed: bool = True) -> Any:
     """A Great Expectations data source on `database`, read-only. `shimmed=False` only to see what fails without."""
     if shimmed:
         keep_connections_open()
-    url = f"duckdb:///{database}?access_mode=READ_ONLY"
+    url = f"duckdb:///{database}?access_mode=READ_ONLY&memory_limit={memory_limit.replace(' ', '')}"
     source = context.data_sources.add_sql("warehouse", connection_string=url)
     if shimmed:
         duckdb_engine.dialect = duckdb_engine.Dialect

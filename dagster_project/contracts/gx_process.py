@@ -3,7 +3,7 @@
 Imports Great Expectations, waits for one request (JSON, one line) on stdin, opens the warehouse read-only, answers one JSON
 line on stdout and ends, which frees DuckDB's lock. Counts and queries only: no row ever leaves it.
 
-Request: {"database": path, "checks": [{"key", "schema", "table", "expectation", "arguments", "row_condition"}]}
+Request: {"database": path, "memory_limit": text, "checks": [{"key", "schema", "table", "expectation", "arguments", "row_condition"}]}
 Answer: {"results": {key: {"element_count", "unexpected_count", "unexpected_index_query"}}} or {"error": text}
 """
 
@@ -36,7 +36,7 @@ def run(request: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    source = open_source(context, Path(request["database"]))
+    source = open_source(context, Path(request["database"]), memory_limit=request["memory_limit"])
     by_table: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for check in request["checks"]:
         arguments = dict(check["arguments"])

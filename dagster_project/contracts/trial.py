@@ -191,7 +191,7 @@ SELECT 'median days in stage', basis, sales_process, stage_name, km_p50_days, n_
 UNION ALL
 SELECT 'evidenced in the same stage: ' || replace(figure, 'stage_seconds', 'stage_days'), 'defined', sales_process, stage_name,
     evidenced_same::DOUBLE / CASE figure WHEN 'stage_seconds' THEN 86400 ELSE 1 END, NULL
-FROM {mart}.rpt_evidenced_split"""
+FROM {mart}.rpt_evidenced_split WHERE view_name IN ('fct_opportunities', 'fct_stage_visits')"""
 
 
 def never_seen(conformed: Path, definitions: Sequence[Definition]) -> list[str]:

@@ -54,6 +54,13 @@ CREATE OR REPLACE TABLE control.override (
 CREATE OR REPLACE TABLE control.service_level (
     sales_process VARCHAR, stage_name VARCHAR, service_level_days DOUBLE, n_closed BIGINT, frozen_at TIMESTAMP
 );
+CREATE OR REPLACE TABLE control.experiment (
+    experiment VARCHAR, problem VARCHAR, metric VARCHAR, sales_process VARCHAR, prediction VARCHAR, starts_on DATE, ends_on DATE,
+    owner VARCHAR
+);
+CREATE OR REPLACE TABLE control.target (
+    fiscal_quarter VARCHAR, sales_process VARCHAR, team VARCHAR, owner VARCHAR, amount_corporate DECIMAL(18, 2), wins DOUBLE
+);
 CREATE TABLE IF NOT EXISTS audit.verdict (
     definition_id VARCHAR, definition_version INTEGER, rule_number INTEGER, kind VARCHAR, mode VARCHAR, entity VARCHAR,
     row_key VARCHAR, record_id VARCHAR, status VARCHAR, observed_value VARCHAR, cause VARCHAR, sales_process VARCHAR,
@@ -130,6 +137,8 @@ def write_control(
     overrides: Iterable[Mapping[str, Any]] = (),
     *,
     terms: Iterable[Sequence[Any]],
+    experiments: Iterable[Sequence[Any]] = (),
+    targets: Iterable[Sequence[Any]] = (),
 ) -> None:
     """Replace the control tables and see to it that the audit tables exist, in one transaction."""
     connection.execute("BEGIN")
@@ -146,6 +155,8 @@ def write_control(
         _insert(connection, "control.service_level", list(service_levels), 5)
         _insert(connection, "control.buyer_stage", list(buyer_stages), 3)
         _insert(connection, "control.term", list(terms), 9)
+        _insert(connection, "control.experiment", list(experiments), 8)
+        _insert(connection, "control.target", list(targets), 6)
         _insert(connection, "control.landed_object", list(landed_objects), 11)
         for one in overrides:
             connection.execute(

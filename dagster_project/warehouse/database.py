@@ -9,13 +9,16 @@ from pathlib import Path
 import duckdb
 
 from dagster_project.errors import WarehouseError
+from dagster_project.warehouse import MEMORY_LIMIT
 
 FULL_DISK = ("No space left", "File too large", "Disk quota", "out of disk")
 """What libraries say where a disk, a quota or a file-size limit is reached."""
 
 
 @contextmanager
-def open_database(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_database(
+    path: Path, *, read_only: bool = False, memory_limit: str = MEMORY_LIMIT
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to `path` in UTC, closed at the end.
 
     Raises WarehouseError where the file is held by another process, is no DuckDB file, or the disk is full.
@@ -27,7 +30,7 @@ def open_database(path: Path, *, read_only: bool = False) -> Iterator[duckdb.Duc
     except duckdb.Error as error:
         raise translate(error, path) from error
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '{memory_limit}'")
         yield connection
     except duckdb.Error as error:
         raise translate(error, path) from error

@@ -14,15 +14,17 @@ from typing import Any
 
 from dagster_project.errors import WarehouseError
 from dagster_project.home import Home
+from dagster_project.warehouse import MEMORY_LIMIT
 from dagster_project.warehouse.database import FULL_DISK
 
 Progress = Callable[[str, int, int], None]
 """Called with (node name, nodes finished, nodes selected)."""
 
 
-def dbt_environment(home: Home) -> dict[str, str]:
-    """What `profiles.yml` reads: the two files of this home."""
+def dbt_environment(home: Home, memory_limit: str = MEMORY_LIMIT) -> dict[str, str]:
+    """What `profiles.yml` reads: the two files of this home, and how much DuckDB may hold in memory."""
     return {
+        "LEANFUNNEL_MEMORY_LIMIT": memory_limit,
         "LEANFUNNEL_CONFORMED": str(home.conformed),
         "LEANFUNNEL_BUILDING": str(home.building),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -70,8 +72,9 @@ def dependent_views(manifest: Path, sources: Iterable[str], *, prefix: str = "rp
 class DbtBuild:
     """The dbt project at `project_dir` over the warehouse of `home`. Importing dbt waits until the first call."""
 
-    def __init__(self, project_dir: Path, home: Home) -> None:
+    def __init__(self, project_dir: Path, home: Home, memory_limit: str = MEMORY_LIMIT) -> None:
         self._project_dir, self._home, self._manifest = project_dir, home, None
+        self._memory_limit = memory_limit
 
     def build(
         self,
@@ -135,7 +138,7 @@ class DbtBuild:
         return WarehouseError(what, where=where, todo=todo)
 
     def _invoke(self, arguments: list[str], callbacks: list[Any]) -> Any:
-        os.environ.update(dbt_environment(self._home))
+        os.environ.update(dbt_environment(self._home, self._memory_limit))
         self._home.warehouse.mkdir(parents=True, exist_ok=True)
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
         from dbt.cli.main import dbtRunner

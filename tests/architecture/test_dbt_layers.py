@@ -95,3 +95,26 @@ def test_no_model_reads_a_clock(manifest: Any) -> None:
     for node in _models(manifest):
         code = node.raw_code.lower()
         assert not [clock for clock in clocks if clock in code], node.name
+
+
+def test_every_number_of_a_view_with_both_bases_is_declared_additive_or_says_why_not(manifest: Any) -> None:
+    """The inventory behind the split into evidenced stages: a column that is left out of it would be split nowhere."""
+    wrong, both, additive = [], set(), 0
+    for node in _models(manifest):
+        if _layer(node) != "views" or "basis" not in node.columns:
+            continue
+        both.add(node.name)
+        for name, column in node.columns.items():
+            if (column.data_type or "").split("(")[0] not in ("bigint", "integer", "double", "decimal"):
+                continue
+            declared = column.config.meta.get("additive")
+            additive += declared is True
+            exact = (column.data_type or "").split("(")[0] in ("bigint", "decimal")
+            if declared is True and not exact:
+                wrong.append(f"{node.name}.{name}: a float cannot be split exactly")
+            if declared is not True and not (declared is False and column.config.meta.get("why")):
+                wrong.append(f"{node.name}.{name}: neither additive nor additive: false with why")
+    assert not wrong, wrong
+    assert additive > 25
+    (split,) = (node for node in manifest.nodes.values() if node.name == "assert_additive_columns_are_split")
+    assert both == {parent.split(".")[-1] for parent in split.depends_on.nodes} - {"rpt_evidenced_split"}

@@ -19,3 +19,14 @@ when the project is parsed.
     {%- endfor -%}
     {{ return(fields) }}
 {%- endmacro %}
+
+{#- What rpt_winnability splits stage entries by: columns of fct_stage_entries. The first ones tell the current value. -#}
+{% macro traits_carried_back() -%}
+    {{ return(['lead_source', 'opportunity_type', 'industry']) }}
+{%- endmacro %}
+
+{% macro winnability_traits() -%}
+    {{ return(known_before_outcome(traits_carried_back() + [
+        'account_standing', 'contact_roles', 'responses_before', 'people_met', 'amount_at_entry', 'way_in'
+    ])) }}
+{%- endmacro %}

@@ -123,6 +123,7 @@ observed as (
         deals.close_on_at as close_on,
         deals.lead_source,
         deals.opportunity_type,
+        deals.campaign_id,
         deals.created_at,
         deals.last_modified_at,
         deals.first_history_at,

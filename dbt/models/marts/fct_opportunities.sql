@@ -87,6 +87,7 @@ select
     deals.close_on,
     deals.lead_source,
     deals.opportunity_type,
+    deals.campaign_id,
     deals.created_at,
     deals.closed_at,
     deals.is_deleted,

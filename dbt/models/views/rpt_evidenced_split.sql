@@ -1,5 +1,24 @@
+{%- set conversion = {
+    'n_entered': 'not is_left_out',
+    'n_mature': 'not is_left_out and is_mature',
+    'n_immature': 'not is_left_out and not is_mature',
+    'n_open': "not is_left_out and exit_kind = 'open'",
+    'n_deleted': "not is_left_out and exit_kind in ('deleted', 'merged')",
+    'n_deleted_within': "not is_left_out and is_mature and is_within and exit_kind in ('deleted', 'merged')",
+    'n_left_truncated': 'is_left_out',
+    'n_rate': "not is_left_out and is_mature and not (is_within and exit_kind in ('deleted', 'merged'))",
+} -%}
+{%- set duration = {
+    'n_visits': 'n',
+    'n_closed': "case when exit_kind not in ('open', 'deleted', 'merged') then n else 0 end",
+    'n_open': "case when exit_kind = 'open' then n else 0 end",
+    'n_deleted': "case when exit_kind in ('deleted', 'merged') then n else 0 end",
+} -%}
 with run as (
-    select as_of from {{ ref('dim_run') }}
+    select
+        as_of,
+        conversion_days
+    from {{ ref('dim_run') }}
 ),
 
 deals as (
@@ -7,81 +26,393 @@ deals as (
     where not is_deleted
 ),
 
-seconds as (
+-- one pass over the visits; all that is told of them is summed from here
+visits as (
     select
-        visits.visit_id,
-        max({{ exact_seconds('visits.entered_at', 'coalesce(visits.exited_at, run.as_of)') }}) as reported,
-        sum(case when evidenced.stage_name = visits.stage_name then {{ exact_seconds(
-            'greatest(visits.entered_at, evidenced.entered_at)',
-            'least(coalesce(visits.exited_at, run.as_of), coalesce(evidenced.exited_at, run.as_of))'
-        ) }} else 0 end) as same,
-        sum(case when evidenced.stage_name <> visits.stage_name then {{ exact_seconds(
-            'greatest(visits.entered_at, evidenced.entered_at)',
-            'least(coalesce(visits.exited_at, run.as_of), coalesce(evidenced.exited_at, run.as_of))'
-        ) }} else 0 end) as earlier
+        visits.sales_process,
+        visits.stage_name,
+        visits.is_closed_stage,
+        visits.is_start_imputed,
+        visits.is_first_entry,
+        visits.is_left_truncated or visits.is_start_imputed as is_left_out,
+        visits.exit_kind,
+        cast(extract(year from visits.entered_at) as {{ dbt.type_string() }}) || '-Q'
+        || cast(extract(quarter from visits.entered_at) as {{ dbt.type_string() }}) as quarter,
+        {{ elapsed_days('visits.entered_at', 'run.as_of') }} >= run.conversion_days as is_mature,
+        visits.days_in_stage <= run.conversion_days as is_within,
+        evidence.evidenced_at_entry,
+        evidence.evidenced_stage_at_end,
+        evidence.evidenced_at_end
     from {{ ref('fct_stage_visits') }} as visits
+    inner join {{ ref('fct_visit_evidence') }} as evidence on visits.visit_key = evidence.visit_key
     cross join run
-    left join {{ ref('fct_stage_visits') }} as evidenced
-        on
-            visits.opportunity_id = evidenced.opportunity_id
-            and evidenced.basis = 'defined'
-            and evidenced.entered_at < coalesce(visits.exited_at, run.as_of)
-            and coalesce(evidenced.exited_at, run.as_of) > visits.entered_at
-    where visits.basis = 'reported' and not coalesce(visits.is_closed_stage, false)
-    group by visits.visit_id
+    where visits.is_mapped
 ),
 
-parts as (
-    select 'same' as evidenced_in
-    union all
-    select 'earlier' as evidenced_in
-    union all
-    select 'none' as evidenced_in
+visit_counts as (
+    {%- set told_by = [
+        'sales_process', 'stage_name', 'is_closed_stage', 'is_start_imputed', 'is_first_entry', 'is_left_out', 'exit_kind',
+        'quarter', 'is_mature', 'is_within', 'evidenced_at_entry', 'evidenced_stage_at_end', 'evidenced_at_end'
+    ] %}
+    select
+        {%- for column in told_by %}
+        {{ column }},
+        {%- endfor %}
+        count(*) as n
+    from visits
+    group by {{ told_by | join(', ') }}
 ),
 
+entry_cohorts as (
+    select
+        visit_counts.*,
+        'all' as cohort
+    from visit_counts
+    where is_first_entry and not is_closed_stage
+    union all
+    select
+        visit_counts.*,
+        quarter as cohort
+    from visit_counts
+    where is_first_entry and not is_closed_stage
+),
+
+entry_exits as (
+    select
+        entry_cohorts.*,
+        cohort || ': ' || exit_kind as cell
+    from entry_cohorts
+    where not is_left_out and exit_kind not in ('open', 'deleted', 'merged')
+    union all
+    select
+        entry_cohorts.*,
+        cohort || ': onward' as cell
+    from entry_cohorts
+    where not is_left_out and exit_kind in ('advanced', 'won')
+),
+
+-- how far a deal ever came on the way to a win, as reported and as evidenced
+ladder as (
+    select
+        sales_process,
+        stage_name,
+        row_number() over (partition by sales_process order by stage_order, stage_name) as rung
+    from {{ ref('dim_stage') }}
+    where is_won or not is_closed
+),
+
+furthest as (
+    select
+        visits.sales_process,
+        visits.opportunity_id,
+        max(case when visits.basis = 'reported' then ladder.rung end) as reported_rung,
+        coalesce(max(case when visits.basis = 'defined' then ladder.rung end), 0) as evidenced_rung
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join ladder on visits.sales_process = ladder.sales_process and visits.stage_name = ladder.stage_name
+    group by visits.sales_process, visits.opportunity_id
+),
+
+rungs as (
+    select
+        furthest.sales_process,
+        furthest.reported_rung,
+        furthest.evidenced_rung,
+        deals.is_set_aside,
+        count(*) as n
+    from furthest
+    inner join {{ ref('fct_opportunities') }} as deals on furthest.opportunity_id = deals.opportunity_id
+    group by furthest.sales_process, furthest.reported_rung, furthest.evidenced_rung, deals.is_set_aside
+),
+
+reached as (
+    select
+        rungs.sales_process,
+        ladder.stage_name,
+        case when rungs.evidenced_rung >= ladder.rung then ladder.stage_name end as evidenced_stage_name,
+        case
+            when rungs.is_set_aside then 'set aside'
+            when rungs.evidenced_rung >= ladder.rung then 'same'
+            when rungs.evidenced_rung > 0 then 'earlier'
+            else 'none'
+        end as evidenced_in,
+        rungs.n
+    from rungs
+    inner join ladder on rungs.sales_process = ladder.sales_process and rungs.reported_rung >= ladder.rung
+),
+
+entries as (
+    select
+        entries.*,
+        evidence.evidenced_at_end
+    from {{ ref('fct_stage_entries') }} as entries
+    inner join {{ ref('fct_visit_evidence') }} as evidence on entries.visit_key = evidence.visit_key
+),
+
+trait_counts as (
+    {%- for trait in winnability_traits() %}
+    select
+        sales_process,
+        stage_name,
+        '{{ trait }}: ' || coalesce({{ trait }}, 'unknown') as cell,
+        outcome,
+        evidenced_at_end,
+        count(*) as n
+    from entries
+    group by sales_process, stage_name, '{{ trait }}: ' || coalesce({{ trait }}, 'unknown'), outcome, evidenced_at_end
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+touches as (
+    select
+        sales_process,
+        coalesce(stage_name, 'no stage') as stage_name,
+        coalesce(evidenced_stage_name, 'no stage') as evidenced_stage_name,
+        evidenced_in,
+        activity_kind,
+        sum(touches) as touches,
+        sum(touches_answered) as touches_answered,
+        sum(touches_waiting) as touches_waiting,
+        sum(responses) as responses,
+        sum(n_unknown_direction) as n_unknown_direction
+    from {{ ref('fct_touch_stages') }}
+    group by sales_process, coalesce(stage_name, 'no stage'), coalesce(evidenced_stage_name, 'no stage'), evidenced_in, activity_kind
+),
+
+open_seconds as (
+    select
+        evidence.sales_process,
+        evidence.stage_name,
+        deals.is_set_aside,
+        sum(evidence.seconds) as seconds,
+        sum(evidence.seconds_same) as seconds_same,
+        sum(evidence.seconds_earlier) as seconds_earlier
+    from {{ ref('fct_visit_evidence') }} as evidence
+    inner join {{ ref('fct_stage_visits') }} as visits on evidence.visit_key = visits.visit_key
+    inner join deals on evidence.opportunity_id = deals.opportunity_id
+    where not coalesce(visits.is_closed_stage, false)
+    group by evidence.sales_process, evidence.stage_name, deals.is_set_aside
+),
+
+-- evidenced_stage_name only where the figure is told of a moment: there the as-defined figure of a stage follows from the parts
 lines as (
     select
+        'fct_opportunities' as view_name,
         'deals' as figure,
         sales_process,
         stage_name,
+        'all' as cell,
+        evidenced_stage_name,
         evidenced_in,
-        cast(1 as decimal(28, 6)) as amount_of
+        cast(count(*) as decimal(28, 6)) as amount_of,
+        0 as unknown
     from deals
+    group by sales_process, stage_name, evidenced_stage_name, evidenced_in
     union all
     select
+        'fct_opportunities' as view_name,
         'amount_corporate' as figure,
         sales_process,
         stage_name,
+        'all' as cell,
+        evidenced_stage_name,
         evidenced_in,
-        cast(amount_corporate as decimal(28, 6)) as amount_of
+        cast(sum(amount_corporate) as decimal(28, 6)) as amount_of,
+        sum(case when amount_corporate is null then 1 else 0 end) as unknown
     from deals
+    group by sales_process, stage_name, evidenced_stage_name, evidenced_in
+    {%- for part, seconds in {
+        'same': 'seconds_same', 'earlier': 'seconds_earlier', 'none': 'seconds - seconds_same - seconds_earlier'
+    }.items() %}
     union all
     select
+        'fct_stage_visits' as view_name,
         'stage_seconds' as figure,
-        visits.sales_process,
-        visits.stage_name,
-        case when deals.is_set_aside then 'set aside' else parts.evidenced_in end as evidenced_in,
-        cast(case parts.evidenced_in
-            when 'same' then seconds.same
-            when 'earlier' then seconds.earlier
-            else seconds.reported - seconds.same - seconds.earlier
-        end as decimal(28, 6)) as amount_of
-    from {{ ref('fct_stage_visits') }} as visits
-    inner join deals on visits.opportunity_id = deals.opportunity_id
-    inner join seconds on visits.visit_id = seconds.visit_id
-    cross join parts
-    where visits.basis = 'reported'
+        sales_process,
+        stage_name,
+        'all' as cell,
+        cast(null as {{ dbt.type_string() }}) as evidenced_stage_name,
+        case when is_set_aside then 'set aside' else '{{ part }}' end as evidenced_in,
+        {{ seconds }} as amount_of,
+        0 as unknown
+    from open_seconds
+    {%- endfor %}
+    union all
+    select
+        'rpt_cumulative_flow' as view_name,
+        'wip' as figure,
+        sales_process,
+        stage_name,
+        'all' as cell,
+        evidenced_stage_at_end as evidenced_stage_name,
+        evidenced_at_end as evidenced_in,
+        n as amount_of,
+        0 as unknown
+    from visit_counts
+    where exit_kind = 'open' and not is_closed_stage
+    {%- for figure in ['first_arrivals', 'first_arrivals_cumulative'] %}
+    union all
+    select
+        'rpt_cumulative_flow' as view_name,
+        '{{ figure }}' as figure,
+        sales_process,
+        stage_name,
+        'all' as cell,
+        cast(null as {{ dbt.type_string() }}) as evidenced_stage_name,
+        evidenced_at_entry as evidenced_in,
+        n as amount_of,
+        0 as unknown
+    from visit_counts
+    where is_first_entry
+    {%- endfor %}
+    union all
+    select
+        'rpt_cumulative_flow' as view_name,
+        'reached_cumulative' as figure,
+        sales_process,
+        stage_name,
+        'all' as cell,
+        evidenced_stage_name,
+        evidenced_in,
+        n as amount_of,
+        0 as unknown
+    from reached
+    {%- for figure, count in duration.items() %}
+    union all
+    select
+        'rpt_stage_duration' as view_name,
+        '{{ figure }}' as figure,
+        sales_process,
+        stage_name,
+        'all' as cell,
+        cast(null as {{ dbt.type_string() }}) as evidenced_stage_name,
+        evidenced_at_end as evidenced_in,
+        {{ count }} as amount_of,
+        0 as unknown
+    from visit_counts
+    where not is_closed_stage and not is_start_imputed
+    {%- endfor %}
+    {%- for figure, condition in conversion.items() %}
+    union all
+    select
+        'rpt_stage_conversion' as view_name,
+        '{{ figure }}' as figure,
+        sales_process,
+        stage_name,
+        cohort as cell,
+        cast(null as {{ dbt.type_string() }}) as evidenced_stage_name,
+        evidenced_at_end as evidenced_in,
+        case when {{ condition }} then n else 0 end as amount_of,
+        0 as unknown
+    from entry_cohorts
+    {%- endfor %}
+    {%- for figure, count in {'n_exits_ever': 'n', 'n_exits': 'case when is_mature and is_within then n else 0 end'}.items() %}
+    union all
+    select
+        'rpt_stage_conversion' as view_name,
+        '{{ figure }}' as figure,
+        sales_process,
+        stage_name,
+        cell,
+        cast(null as {{ dbt.type_string() }}) as evidenced_stage_name,
+        evidenced_at_end as evidenced_in,
+        {{ count }} as amount_of,
+        0 as unknown
+    from entry_exits
+    {%- endfor %}
+    {%- for figure in ['touches', 'touches_answered', 'touches_waiting', 'responses', 'n_unknown_direction'] %}
+    union all
+    select
+        'rpt_value_evidence' as view_name,
+        '{{ figure }}' as figure,
+        sales_process,
+        stage_name,
+        activity_kind as cell,
+        evidenced_stage_name,
+        evidenced_in,
+        {{ figure }} as amount_of,
+        0 as unknown
+    from touches
+    {%- endfor %}
+    {%- for figure in ['n_entered', 'n_won', 'n_lost', 'n_open', 'n_unknown'] %}
+    union all
+    select
+        'rpt_winnability' as view_name,
+        '{{ figure }}' as figure,
+        sales_process,
+        stage_name,
+        cell,
+        cast(null as {{ dbt.type_string() }}) as evidenced_stage_name,
+        evidenced_at_end as evidenced_in,
+        {{ 'n' if figure == 'n_entered' else "case when outcome = '" ~ figure[2:] ~ "' then n else 0 end" }} as amount_of,
+        0 as unknown
+    from trait_counts
+    {%- endfor %}
+),
+
+-- one row for the stage that the CRM tells, one for the stage that is evidenced
+placed as (
+    select
+        view_name,
+        figure,
+        sales_process,
+        stage_name,
+        cell,
+        evidenced_in,
+        amount_of,
+        unknown,
+        cast(null as decimal(28, 6)) as evidenced_here
+    from lines
+    union all
+    select
+        view_name,
+        figure,
+        sales_process,
+        evidenced_stage_name as stage_name,
+        cell,
+        cast(null as {{ dbt.type_string() }}) as evidenced_in,
+        cast(0 as decimal(28, 6)) as amount_of,
+        0 as unknown,
+        amount_of as evidenced_here
+    from lines
+    where evidenced_stage_name is not null and evidenced_in <> 'set aside'
+),
+
+summed as (
+    select
+        view_name,
+        figure,
+        sales_process,
+        stage_name,
+        cell,
+        cast(coalesce(sum(amount_of), 0) as decimal(28, 6)) as reported,
+        {%- for part, column in {
+            'same': 'evidenced_same', 'earlier': 'evidenced_earlier', 'none': 'evidenced_none', 'set aside': 'set_aside'
+        }.items() %}
+        cast(coalesce(sum(case when evidenced_in = '{{ part }}' then amount_of end), 0) as decimal(28, 6)) as {{ column }},
+        {%- endfor %}
+        sum(evidenced_here) as evidenced_here,
+        cast(sum(unknown) as bigint) as n_unknown
+    from placed
+    group by view_name, figure, sales_process, stage_name, cell
 )
 
 select
+    view_name || '.' || figure || ': ' || sales_process || ': ' || coalesce(stage_name, 'no stage') || ': ' || cell as split_key,
+    view_name,
     figure,
     sales_process,
     stage_name,
-    cast(coalesce(sum(amount_of), 0) as decimal(28, 6)) as reported,
-    cast(coalesce(sum(case when evidenced_in = 'same' then amount_of end), 0) as decimal(28, 6)) as evidenced_same,
-    cast(coalesce(sum(case when evidenced_in = 'earlier' then amount_of end), 0) as decimal(28, 6)) as evidenced_earlier,
-    cast(coalesce(sum(case when evidenced_in = 'none' then amount_of end), 0) as decimal(28, 6)) as evidenced_none,
-    cast(coalesce(sum(case when evidenced_in = 'set aside' then amount_of end), 0) as decimal(28, 6)) as set_aside,
-    cast(sum(case when amount_of is null then 1 else 0 end) as bigint) as n_unknown
-from lines
-group by figure, sales_process, stage_name
+    cell,
+    reported,
+    evidenced_same,
+    evidenced_earlier,
+    evidenced_none,
+    set_aside,
+    cast(case
+        when figure in ('deals', 'amount_corporate', 'wip', 'reached_cumulative') or view_name = 'rpt_value_evidence'
+            then coalesce(evidenced_here, 0)
+    end as decimal(28, 6)) as evidenced_here,
+    cast(evidenced_same + evidenced_earlier as double) / nullif(cast(reported as double), 0) as evidenced_share,
+    n_unknown
+from summed

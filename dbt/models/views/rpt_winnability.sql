@@ -1,7 +1,5 @@
-{%- set carried_back = ['lead_source', 'opportunity_type', 'industry'] -%}
-{%- set traits = known_before_outcome(carried_back + [
-    'account_standing', 'contact_roles', 'responses_before', 'people_met', 'amount_at_entry', 'way_in'
-]) -%}
+{%- set carried_back = traits_carried_back() -%}
+{%- set traits = winnability_traits() -%}
 with run as (
     select
         as_of,

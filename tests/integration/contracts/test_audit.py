@@ -173,12 +173,12 @@ def test_a_crash_of_the_audit_process_is_one_contract_error(tmp_path: Path, scra
     check = {"key": "x", "schema": "intermediate", "table": "int_audit__opportunity", "row_condition": None,
              "expectation": "expect_column_values_to_not_be_null", "arguments": {"column": "nowhere"}}  # fmt: skip
     with AuditProcess() as process, pytest.raises(ContractError, match="nowhere"):
-        process.run({"database": str(path), "checks": [check]})
+        process.run({"database": str(path), "memory_limit": "1GB", "checks": [check]})
     with AuditProcess() as process:
         assert process._process is not None
         os.kill(process._process.pid, 9)
         with pytest.raises(ContractError, match="could not carry out"):
-            process.run({"database": str(path), "checks": [check]})
+            process.run({"database": str(path), "memory_limit": "1GB", "checks": [check]})
 
 
 def test_an_audit_process_that_was_never_asked_leaves_nothing_behind() -> None:

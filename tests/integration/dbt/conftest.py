@@ -120,6 +120,8 @@ class ConformBench:
         corporate_currency: str | None = "USD",
         measurable_share: float = 0.2,
         team: str = "manager",
+        experiments: Iterable[Sequence[Any]] = (),
+        targets: Iterable[Sequence[Any]] = (),
     ) -> None:
         """Write the control tables as the warehouse package does."""
         run = RunRow(
@@ -130,8 +132,9 @@ class ConformBench:
         )  # fmt: skip
         with self.connect() as connection:
             write_control(
-                connection, run, stage_map or process_map("default"), definitions, inventory, terms=self.terms
-            )
+                connection, run, stage_map or process_map("default"), definitions, inventory, terms=self.terms,
+                experiments=experiments, targets=targets,
+            )  # fmt: skip
 
     def build(self, *, full_refresh: bool = False) -> int:
         """Models and data tests of the tag `conform`; raises WarehouseError where one fails."""
