@@ -53,12 +53,14 @@ def check(folder: Path | None, home: Path | None, output: str) -> None:
         )
         rows.append(
             (
-                result.definition_id, result.definition_version, result.title, result.kind.replace("_", " "), result.mode, _flagged(result),
+                result.definition_id, result.definition_version, result.title, result.kind.replace("_", " "), result.mode, result.threshold,
+                _flagged(result),
                 change.enters, change.leaves, result.met, result.unknown, result.stop_reason or result.state_cause, samples,
             )
         )  # fmt: skip
     report.write_rows(
-        ["rule", "version", "title", "kind", "mode", "would_flag", "newly", "no_longer", "met", "unknown", "remark", "samples"],
+        ["rule", "version", "title", "kind", "mode", "threshold", "would_flag", "newly", "no_longer", "met", "unknown", "remark",
+         "samples"],
         rows,
         output,
     )  # fmt: skip

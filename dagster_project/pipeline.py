@@ -145,6 +145,7 @@ class RunReport:
                 f"audited    {len(self.audit.results)} definitions, {breached:,} breaches"
                 + (f"; {', '.join(odd)}" if odd else "")
             )
+        told += [f"incomplete {line}" for line in self.publication.incomplete]
         told.append(f"published  {self.home.current / 'leanfunnel.duckdb'}  (as of {self.publication.as_of})")
         if self.plan.is_replay:
             told.append("           a replay: ledger and the current publication are untouched")
@@ -536,6 +537,7 @@ def audit(
         memory_limit=request.memory_limit,
     )
     report = found.despite({key: one.text for key, one in overrides_of(request, plan).items()})
+    _name_dependents(request, home_of(request, plan))
     if report.stops and not plan.is_replay:
         reasons = {stop.definition_id: stop.stop_reason or stop.title for stop in report.stops}
         mark_stale(request.home.published, Stale(plan.as_of.isoformat(), reasons))
@@ -556,7 +558,7 @@ def publish_despite(
 
     with writing(request.home):
         plan = read_plan(request.home)
-        stopping = [name for name, _ in _states(request.home)[0]]
+        stopping = [name for name, _ in (*_states(request.home)[0], *_held(request.home))]
         definition = definition_named(contracts.load_definitions(request.definitions), rule, stopping)
         Overrides(request.home.state).give(
             definition, who=who, why=why, until_on=until, by=by, at=at, seen_as_of=plan.as_of
@@ -607,7 +609,7 @@ def publish(request: Request, plan: Plan) -> Manifest:
             "there is no finished mart to publish.", where=str(home.building), todo="Run the step `measure` first."
         )
     stopped, states = _states(home)
-    standing = overrides_of(request, plan)
+    standing, held = overrides_of(request, plan), _held(home)
     if unanswered := [name for name, version in stopped if (name, version) not in standing]:
         raise PublicationStoppedError(f"{', '.join(unanswered)} stopped the line.", where=str(home.current))
     manifest = Manifest(
@@ -617,7 +619,8 @@ def publish(request: Request, plan: Plan) -> Manifest:
         fingerprint=plan.fingerprint,
         org_id=org.org_id,
         definitions=states,
-        overrides=tuple(standing[key].facts() for key in stopped),
+        incomplete=tuple(text for key, lines in held.items() if key not in standing for text in lines),
+        overrides=tuple(standing[key].facts() for key in (*stopped, *held) if key in standing),
     )
     return publish_files(home.building, home.published, manifest, keep=request.keep_publications)
 
@@ -679,6 +682,46 @@ def _states(home: Home) -> tuple[list[tuple[str, int]], dict[str, str]]:
             "SELECT definition_id, definition_version, state, stops FROM audit.definition_run ORDER BY 1"
         ).fetchall()
     return [(name, version) for name, version, _, stops in rows if stops], {name: state for name, _, state, _ in rows}
+
+
+def _held(home: Home) -> dict[tuple[str, int], list[str]]:
+    """What the last audit held back while the rest stands, a line each, by (definition, version)."""
+    from dagster_project.warehouse.database import open_database
+
+    with open_database(home.conformed, read_only=True) as connection:
+        rows = connection.execute(
+            "SELECT h.definition_id, h.definition_version, h.scope, h.scope_value, h.dependent_views, d.title, d.fix "
+            "FROM audit.held_scope AS h INNER JOIN control.definition AS d USING (definition_id) ORDER BY 1, 4"
+        ).fetchall()
+    found: dict[tuple[str, int], list[str]] = {}
+    for rule, version, scope, value, views, title, fix in rows:
+        what = "its amounts are in no total" if scope == "currency" else f"it bears on {views or 'no view'}"
+        found.setdefault((rule, version), []).append(f"{scope} {value}: {what}; breaches {rule} ({title}). {fix}")
+    return found
+
+
+def _name_dependents(request: Request, home: Home) -> None:
+    """Say beside each object that is held back which views rest on it, as dbt knows it. Parses the project only then."""
+    from dagster_project.warehouse import dbt_build
+    from dagster_project.warehouse.database import open_database
+    from dagster_project.warehouse.landing_views import view_name
+
+    with open_database(home.conformed) as connection:
+        objects = [
+            row[0]
+            for row in connection.execute("SELECT scope_value FROM audit.held_scope WHERE scope = 'object'").fetchall()
+        ]
+    if not objects:
+        return
+    manifest = dbt_build.write_manifest(
+        request.dbt_project, home.warehouse / "dbt" / "lineage", dbt_build.dbt_environment(home)
+    )
+    views = dbt_build.dependent_views(manifest, map(view_name, objects))
+    with open_database(home.conformed) as connection:
+        connection.executemany(
+            "UPDATE audit.held_scope SET dependent_views = ? WHERE scope = 'object' AND scope_value = ?",
+            [(", ".join(views[view_name(name)]) or None, name) for name in objects],
+        )
 
 
 def _stop(request: Request, plan: Plan, report: AuditReport) -> None:

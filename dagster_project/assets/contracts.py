@@ -21,7 +21,7 @@ from dagster_project.assets.failing import told
 from dagster_project.contracts import Definition
 from dagster_project.resources import WAREHOUSE_POOL, LeanfunnelResource
 
-AUDIT_TABLES = ("verdict", "definition_run", "ledger")
+AUDIT_TABLES = ("verdict", "definition_run", "ledger", "held_scope")
 _VERDICT = AssetKey(["audit", "verdict"])
 
 
@@ -82,6 +82,8 @@ def _check(definition: Definition, result: Any) -> AssetCheckResult:
             ]
             metadata["samples"] = MetadataValue.md("\n".join(lines))
             metadata["sample_ids"] = MetadataValue.json([sample.record_id for sample in result.samples])
+        if result.held:
+            metadata["held_back"] = ", ".join(result.held)
         if result.despite:
             metadata["despite"] = result.despite
     else:

@@ -75,6 +75,7 @@ def audit(
         connection.execute("DELETE FROM audit.verdict")
         connection.execute("DELETE FROM audit.definition_run")
         connection.execute("DELETE FROM audit.definition_count")
+        connection.execute("DELETE FROM audit.held_scope")
         teams = _has_teams(connection)
         results = []
         for definition in definitions:
@@ -212,6 +213,7 @@ def _result(
             "success": counts.met >= definition.mostly * judged - 1e-9,
             "stops": stops,
             "samples": _samples(connection, definition, types[definition.entity]),
+            "held": _held(connection, definition),
         }
         if stops:
             limit = "none may" if share == 0 else f"at most {share:.0%} may"
@@ -236,6 +238,14 @@ def _result(
         accountable=definition.accountable,
         **found,
     )
+
+
+def _held(connection: duckdb.DuckDBPyConnection, definition: Definition) -> tuple[str, ...]:
+    rows = connection.execute(
+        "SELECT scope || ' ' || scope_value FROM audit.held_scope WHERE definition_id = ? ORDER BY scope_value",
+        [definition.id],
+    ).fetchall()
+    return tuple(name for (name,) in rows)
 
 
 def _samples(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
 
-from dagster_project.contracts.definition import Definition, EntityName, Expectation, When
-from dagster_project.contracts.entities import ENTITIES, MAPPED, TERMS
+from dagster_project.contracts.definition import REFERENCE, Definition, EntityName, Expectation, When
+from dagster_project.contracts.entities import ENTITIES, MAPPED, SCOPES, TERMS
 from dagster_project.contracts.evidence import OVER_TIME, SEGMENTS, SHOWN_IN
-from dagster_project.contracts.expectation_catalogue import OFFERED, SAID_ELSEWHERE
+from dagster_project.contracts.expectation_catalogue import OFFERED, REFUSED, SAID_ELSEWHERE
 from dagster_project.errors import nearest
 
 _KINDS = {"text": (str,), "number": (int, float), "boolean": (bool,)}
@@ -33,10 +33,15 @@ class Finding(NamedTuple):
 def findings(definition: Definition) -> Iterator[Finding]:
     """Every mistake of one definition that its types alone do not show."""
     columns = definition.audited.columns
-    for index, when in enumerate(definition.when):
-        yield from _when(when, columns, ("when", index), definition.entity)
-    for index, expectation in enumerate(definition.expectations):
-        yield from _expectation(expectation, definition, columns, ("expectations", index))
+    misnamed = list(_parameters(definition, columns))
+    yield from misnamed
+    told: set[Finding] = set()
+    for variant in [] if misnamed else reversed(definition.variants):
+        for finding in _compared(variant.definition, columns):
+            if finding not in told:
+                told.add(finding)
+                # what the values for the rest do not show stands with the segment's own
+                yield finding._replace(path=("parameters", *variant.place)) if variant.place else finding
     yield from _steps(definition, columns)
     yield from _measurable(definition, columns)
     for index, need in enumerate(definition.needs):
@@ -64,10 +69,87 @@ def findings(definition: Definition) -> Iterator[Finding]:
             f"a {definition.kind} never stops the publication.",
             "Leave `stop` out; load and integrity may have it.",
         )
+    scope = definition.stop_scope
+    if scope != "publication" and SCOPES[scope][0] != definition.entity:
+        todo = f"Write it in {SCOPES[scope][0]}.yml, or leave `scope` out: then the whole publication stops."
+        yield Finding(("stop", "scope"), f"a row of '{definition.entity}' is no {scope}.", todo)
     if definition.since < definition.agreed_on:
         yield Finding(
             ("since",), "the definition holds since before it was agreed.", "Write `since` not before `agreed_on`."
         )
+
+
+def _compared(definition: Definition, columns: dict[str, str]) -> Iterator[Finding]:
+    for index, when in enumerate(definition.when):
+        yield from _when(when, columns, ("when", index), definition.entity)
+    for index, expectation in enumerate(definition.expectations):
+        yield from _expectation(expectation, definition, columns, ("expectations", index))
+
+
+def _parameters(definition: Definition, columns: dict[str, str]) -> Iterator[Finding]:
+    """Parameters that are named and not declared or the reverse, and segments that cannot be told apart."""
+    declared = definition.parameters.values if definition.parameters else {}
+    named = dict(_named(definition))
+    for path, name in named.items():
+        if name not in declared:
+            hint = nearest(name, declared).strip() or f"Write `parameters: {{{name}: …}}`."
+            yield Finding(path, f"there is no parameter '{name}'.", hint)
+    for name in declared:
+        if name not in named.values():
+            yield Finding(
+                ("parameters", name), f"the parameter '{name}' is not used.", f"Write `${name}` where it holds."
+            )
+    by = definition.parameters.by if definition.parameters else {}
+    varying = {name for own in by.values() for values in own.values() for name in values}
+    for column, own in by.items():
+        path = ("parameters", "by", column)
+        wrong = list(_column(column, columns, path, definition.entity))
+        yield from wrong
+        if not wrong and columns[column] != "text":
+            yield Finding(
+                path, f"'{column}' is a {columns[column]}; parameters differ by a text.", "Name a text column."
+            )
+        elif not wrong and definition.kind == "stage_entry" and column not in SEGMENTS:
+            what = f"'{column}' changes as the deal moves; a stage_entry is asked by what a deal is."
+            yield Finding(path, what, f"Name one of: {', '.join(SEGMENTS)}.")
+        if not own:
+            yield Finding(
+                path, f"no value of '{column}' is named.", "Write a value and its parameters, or leave it out."
+            )
+        for value, values in own.items():
+            for name in values:
+                if name not in declared:
+                    hint = nearest(name, declared).strip() or f"Write `{name}:` under `parameters:`, for all others."
+                    yield Finding((*path, value, name), f"there is no parameter '{name}'.", hint)
+            if (
+                column == "sales_process"
+                and definition.sales_processes != "all"
+                and value not in definition.sales_processes
+            ):
+                todo = f"Write one of: {', '.join(definition.sales_processes)}."
+                yield Finding((*path, value), f"the definition does not hold for '{value}'.", todo)
+    for name in sorted(varying & set(declared)) if definition.threshold else []:
+        if name not in named.values() or f"${name}" not in str(definition.threshold):
+            what = f"the threshold is written out, and '{name}' differs by segment."
+            yield Finding(("threshold",), what, f"Write `${name}` in it, or leave `threshold` out.")
+
+
+def _named(definition: Definition) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Where a parameter is named, and which."""
+    for index, when in enumerate(definition.when):
+        for word, value in when.model_dump(by_alias=True, exclude_none=True).items():
+            yield from _references(value, ("when", index, word))
+    for index, expectation in enumerate(definition.expectations):
+        for word, value in expectation.arguments.items():
+            yield from _references(value, ("expectations", index, "arguments", word))
+    for number, found in enumerate(REFERENCE.finditer(definition.threshold or "")):
+        yield ("threshold", number), found[1]
+
+
+def _references(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for number, one in enumerate(value if isinstance(value, list) else [value]):
+        if isinstance(one, str) and (found := REFERENCE.fullmatch(one)):
+            yield (*path, number), found[1]
 
 
 def _column(name: Any, columns: dict[str, str], path: tuple[str | int, ...], entity: str) -> Iterator[Finding]:
@@ -146,9 +228,10 @@ def _expectation(
     name, arguments = expectation.expectation, expectation.arguments
     offered = OFFERED.get(name)
     if offered is None:
-        hint = nearest(name, OFFERED).strip()
+        hint = "" if name in REFUSED else nearest(name, OFFERED).strip()
         todo = " ".join(filter(None, [hint, f"Offered: {', '.join(sorted(OFFERED))}."]))
-        yield Finding((*path, "expectation"), f"the expectation '{name}' is not offered.", todo)
+        why = f": {REFUSED[name]}" if name in REFUSED else ""
+        yield Finding((*path, "expectation"), f"the expectation '{name}' is not offered{why}.", todo)
         return
     at = (*path, "arguments")
     allowed = {*offered.columns, *offered.arguments}

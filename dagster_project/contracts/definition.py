@@ -6,9 +6,11 @@ and columns (checks), running anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import re
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
@@ -21,6 +23,7 @@ from dagster_project.warehouse.stage_map import STEP_RANKS
 Missing = Literal["breach", "unknown", "not_applicable"]
 Kind = Literal["integrity", "stage_entry", "duty", "signal", "load"]
 Mode = Literal["observe", "enforce"]
+Scope = Literal["publication", "currency", "object"]
 Step = Literal["prospect", "qualified", "solution", "proposal", "commit", "won"]
 EntityName = Literal[
     "opportunity",
@@ -35,6 +38,9 @@ EntityName = Literal[
 ]
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 Word = Field(min_length=1)
+REFERENCE = re.compile(r"\$([a-z][a-z0-9_]*)")
+"""How a definition names one of its parameters: `$max_days`."""
+Reference = Annotated[StrictStr, Field(pattern=r"^\$[a-z][a-z0-9_]*$")]
 
 
 class _Strict(BaseModel):
@@ -48,10 +54,10 @@ class When(_Strict):
     term: StrictStr | None = None
     equals: Scalar | None = None
     not_equals: Scalar | None = None
-    less_than: StrictInt | StrictFloat | None = None
-    at_most: StrictInt | StrictFloat | None = None
-    more_than: StrictInt | StrictFloat | None = None
-    at_least: StrictInt | StrictFloat | None = None
+    less_than: StrictInt | StrictFloat | Reference | None = None
+    at_most: StrictInt | StrictFloat | Reference | None = None
+    more_than: StrictInt | StrictFloat | Reference | None = None
+    at_least: StrictInt | StrictFloat | Reference | None = None
     in_: list[Scalar] | None = Field(default=None, alias="in", min_length=1)
     not_in: list[Scalar] | None = Field(default=None, min_length=1)
     is_null: Literal[True] | None = None
@@ -117,6 +123,36 @@ class Expectation(_Strict):
         return f"{columns} {words.replace('_', ' ')}" + (f" ({rest})" if rest else "")
 
 
+class Parameters(BaseModel):
+    """Thresholds by name, named elsewhere as `$name`; `by` gives others to the rows in which a column holds a value:
+    `by: {sales_process: {Renewal: {max_days: 45}}}`. With several columns the later one has the word.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Scalar]
+
+    by: dict[StrictStr, dict[StrictStr, dict[StrictStr, Scalar]]] = {}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Name -> value, where `by` says nothing else."""
+        return dict(self.__pydantic_extra__)
+
+
+class Variant(NamedTuple):
+    """A definition with its parameters put in, and the rows for which it holds so."""
+
+    segment: tuple[Comparison, ...]
+    definition: Definition
+    place: tuple[str, ...] = ()
+    """Where its values stand under `parameters`."""
+
+    @property
+    def conditions(self) -> list[Comparison]:
+        """All that must hold for the rule to apply with these values."""
+        return [*self.segment, *self.definition.conditions]
+
+
 class MeasurableIf(_Strict):
     """The rule can be measured if, `among` these rows, `recorded` is missing in a share of at most `missing_share_at_most`.
 
@@ -130,9 +166,12 @@ class MeasurableIf(_Strict):
 
 
 class Stop(_Strict):
-    """The publication stops if breaches are more than this share of the rows that the rule judged."""
+    """The line stops if breaches are more than this share of the rows that the rule judged, in the scope that they touch:
+    the publication as a whole, one currency (its amounts are held back), or one object (what rests on it is named incomplete).
+    """
 
-    above_share: StrictFloat | StrictInt = Field(ge=0, lt=1)
+    above_share: StrictFloat | StrictInt = Field(default=0, ge=0, lt=1)
+    scope: Scope = "publication"
 
 
 class Definition(_Strict):
@@ -155,6 +194,7 @@ class Definition(_Strict):
     stop: Literal["any_breach"] | Stop | None = None
     needs: list[StrictStr] = []
     measurable_if: MeasurableIf | None = None
+    parameters: Parameters | None = None
     threshold: StrictStr | None = None
     owner: StrictStr = Word
     accountable: StrictStr = Word
@@ -180,8 +220,49 @@ class Definition(_Strict):
         return None if self.from_step is None else STEP_RANKS[self.from_step]
 
     @property
+    def variants(self) -> list[Variant]:
+        """The definition with its parameters put in: once, or for each segment that has values of its own and for the rest.
+
+        Each row is of one of them, or its column is empty: then nobody knows which values hold.
+        """
+        if self.parameters is None:
+            return [Variant((), self)]
+        by = [(column, [*own, None]) for column, own in self.parameters.by.items()]
+        found = []
+        for chosen in itertools.product(*(values for _, values in by)):
+            segment: list[Comparison] = []
+            values, place = self.parameters.values, tuple[str, ...]()
+            for (column, known), value in zip(by, chosen, strict=True):
+                if value is None:
+                    segment.append(Comparison(column, "NOT_IN", known[:-1]))
+                else:
+                    segment.append(Comparison(column, "==", value))
+                    values, place = {**values, **self.parameters.by[column][value]}, ("by", column, value)
+            found.append(Variant(tuple(segment), self._with(values), place))
+        return found
+
+    def _with(self, values: Mapping[str, Any]) -> Definition:
+        whens = [
+            when.model_copy(update={name: put_in(value, values) for name, value in when if value is not None})
+            for when in self.when
+        ]
+        expectations = [
+            one.model_copy(update={"arguments": {key: put_in(value, values) for key, value in one.arguments.items()}})
+            for one in self.expectations
+        ]
+        threshold = self.threshold and REFERENCE.sub(lambda name: conditions.shown(values[name[1]]), self.threshold)
+        changed = {"when": whens, "expectations": expectations, "threshold": threshold, "parameters": None}
+        return self.model_copy(update=changed)
+
+    @property
+    def applies_sql(self) -> str:
+        """Whether the rule applies to a row, as SQL with three values."""
+        parts = [conditions.conjunction_sql(variant.conditions) for variant in self.variants]
+        return parts[0] if len(parts) == 1 else " OR ".join(f"({part})" for part in parts)
+
+    @property
     def conditions(self) -> list[Comparison]:
-        """All that must hold for the rule to apply: sales processes, step and `when`.
+        """All that must hold for the rule to apply: sales processes, step and `when`; with parameters, see `variants`.
 
         `from_step` means: not lost, and in this step or a later one, won included.
         """
@@ -212,6 +293,10 @@ class Definition(_Strict):
     @property
     def threshold_text(self) -> str:
         """What is required, for people: `threshold` where written, else derived from expectations and conditions."""
+        if self.parameters is not None:
+            *own, rest = self.variants
+            told = [f"{conditions.text(one.segment)}: {one.definition.threshold_text}" for one in own]
+            return "; ".join([rest.definition.threshold_text, *told])
         if self.threshold:
             return self.threshold
         required = "; ".join(expectation.text for expectation in self.expectations)
@@ -224,10 +309,24 @@ class Definition(_Strict):
 
     @property
     def stop_above_share(self) -> float | None:
-        """The share of breaches above which the publication stops; None where this rule never stops it."""
+        """The share of breaches above which the publication stops; None where this rule never stops it as a whole."""
+        return self._stop_share if self.stop_scope == "publication" else None
+
+    @property
+    def hold_above_share(self) -> float | None:
+        """The share of breaches above which a currency or an object is held back; None where this rule holds none."""
+        return None if self.stop_scope == "publication" else self._stop_share
+
+    @property
+    def stop_scope(self) -> Scope:
+        """What stops where this rule stops."""
+        return self.stop.scope if isinstance(self.stop, Stop) else "publication"
+
+    @property
+    def _stop_share(self) -> float | None:
         if self.mode != "enforce" or self.stop is None:
             return None
-        return 0.0 if self.stop == "any_breach" else float(self.stop.above_share)
+        return float(self.stop.above_share) if isinstance(self.stop, Stop) else 0.0
 
     def lacking(self, inventory: Sequence[tuple[str, str | None, str]]) -> str | None:
         """What the org lacks of `needs`, as a cause for people, or None. Inventory rows: (object, field or None, status)."""
@@ -252,6 +351,14 @@ class Definition(_Strict):
             if all(lacks):
                 causes.append(" and ".join(cause for cause in lacks if cause))
         return "; ".join(causes) or None
+
+
+def put_in(value: Any, values: Mapping[str, Any]) -> Any:
+    """The value, or the parameter's that it names."""
+    if isinstance(value, list):
+        return [put_in(one, values) for one in value]
+    name = REFERENCE.fullmatch(value) if isinstance(value, str) else None
+    return values[name[1]] if name else value
 
 
 class DefinitionFile(_Strict):

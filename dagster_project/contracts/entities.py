@@ -14,6 +14,10 @@ MAPPED = ("skip_reason", "return_reason", "loss_reason", "close_date_reviewed_on
 """What an org keeps in a field of its own, if at all: `needs: [mapped.loss_reason]`."""
 
 
+SCOPES = {"currency": ("currency", "currency_code"), "object": ("landed_object", "object")}
+"""What a stop may hold back alone -> the entity whose rows are such things, and the column that names them."""
+
+
 @dataclass(frozen=True)
 class Entity:
     """One auditable table: one row per `row_key`. `columns`: name -> text, number, boolean, date or timestamp."""

@@ -29,14 +29,19 @@ def evidence_sql(definition: Definition) -> str | None:
     """
     if definition.kind != "stage_entry" or definition.evidence is None:
         return None
-    return " AND ".join(f"({_met(expectation)})" for expectation in definition.expectations)
+    parts = [
+        " AND ".join([conjunction_sql(one.segment), *(f"({_met(part)})" for part in one.definition.expectations)])
+        for one in definition.variants
+    ]
+    return " OR ".join(f"({part})" for part in parts)
 
 
 def asked_sql(definition: Definition) -> str | None:
     """Of which deals the evidence is asked, as SQL over the columns of `SEGMENTS`; None for other kinds than a stage entry."""
     if definition.kind != "stage_entry":
         return None
-    return conjunction_sql([one for one in definition.conditions if one.column in SEGMENTS])
+    parts = [conjunction_sql([c for c in one.conditions if c.column in SEGMENTS]) for one in definition.variants]
+    return " OR ".join(f"({part})" for part in parts)
 
 
 def _met(expectation: Expectation) -> str:

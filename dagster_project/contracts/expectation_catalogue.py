@@ -1,9 +1,8 @@
 """The Great Expectations core expectations that a definition may use, each with its arguments and the columns it reads.
 
 Offered is what judges single rows and gives on DuckDB, through `gx_duckdb`, the same rows as plain SQL (the SQL test matrix
-in the tests). Left out on purpose: regular expressions (DuckDB's `~` matches the whole value, other engines a part),
-compound uniqueness and ranges of length (their queries come with unbound
-parameters), and expectations that judge the table as a whole.
+in the tests). Of Great Expectations' own that judge rows, `REFUSED` says of each other one why it is not; those that judge
+the table as a whole are left out.
 """
 
 from __future__ import annotations
@@ -53,12 +52,49 @@ OFFERED: dict[str, Offered] = {
     "expect_column_values_to_not_match_like_pattern": Offered(
         ("column",), {"like_pattern": "text"}, required=("like_pattern",), types=_TEXT
     ),
+    "expect_column_values_to_match_like_pattern_list": Offered(
+        ("column",), {"like_pattern_list": "list"}, required=("like_pattern_list",), types=_TEXT
+    ),
+    "expect_column_values_to_not_match_like_pattern_list": Offered(
+        ("column",), {"like_pattern_list": "list"}, required=("like_pattern_list",), types=_TEXT
+    ),
+    "expect_multicolumn_sum_to_equal": Offered(
+        ("column_list",), {"sum_total": "bound"}, required=("sum_total",), types=frozenset({"number"}), fixed=_MANY
+    ),
+    "expect_multicolumn_values_to_be_equal": Offered(("column_list",), {}, fixed=_MANY),
     "expect_column_pair_values_to_be_equal": Offered(("column_A", "column_B"), {}, fixed=_PAIR),
     "expect_column_pair_values_a_to_be_greater_than_b": Offered(
         ("column_A", "column_B"), {"or_equal": "boolean"}, types=_ORDERED, fixed=_PAIR
     ),
     "expect_select_column_values_to_be_unique_within_record": Offered(("column_list",), {}, fixed=_MANY),
 }
+
+_REGEX = "DuckDB's regular expressions match the whole value, other engines' a part: use a like_pattern"
+_UNBOUND = "its query comes with parameters that nobody fills in, so that the failing rows cannot be found"
+_NO_SQL = "Great Expectations judges it outside SQL only"
+_OF_COLUMN = "it judges the column's type, not the rows"
+REFUSED: dict[str, str] = {
+    "expect_column_values_to_be_null": "an empty value is judged by `missing`: write the condition that must not hold under `when`",
+    "expect_column_values_to_match_regex": _REGEX,
+    "expect_column_values_to_not_match_regex": _REGEX,
+    "expect_column_values_to_match_regex_list": _REGEX,
+    "expect_column_values_to_not_match_regex_list": _REGEX,
+    "expect_column_value_lengths_to_be_between": _UNBOUND,
+    "expect_column_pair_values_to_be_in_set": _UNBOUND,
+    "expect_compound_columns_to_be_unique": _UNBOUND,
+    "expect_column_values_to_be_of_type": _OF_COLUMN,
+    "expect_column_values_to_be_in_type_list": _OF_COLUMN,
+    "expect_column_values_to_be_increasing": _NO_SQL,
+    "expect_column_values_to_be_decreasing": _NO_SQL,
+    "expect_column_values_to_be_dateutil_parseable": _NO_SQL,
+    "expect_column_values_to_match_strftime_format": _NO_SQL,
+    "expect_column_values_to_be_json_parseable": _NO_SQL,
+    "expect_column_values_to_match_json_schema": _NO_SQL,
+    "expect_column_values_to_not_be_outliers": _NO_SQL,
+    "expect_column_value_z_scores_to_be_less_than": "its threshold moves with the other rows, so that no record can be mended by itself",
+    "expect_multicolumn_values_to_be_unique": "Great Expectations replaced it: use expect_select_column_values_to_be_unique_within_record",
+}
+"""Great Expectations' own that judge rows and are not offered, each with the reason."""
 
 SAID_ELSEWHERE = {
     "mostly": "write `mostly:` beside `mode:`, once per definition",

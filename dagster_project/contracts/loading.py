@@ -14,7 +14,15 @@ import yaml
 from pydantic import ValidationError
 
 from dagster_project.contracts.checks import findings
-from dagster_project.contracts.definition import Definition, DefinitionFile, Expectation, MeasurableIf, Stop, When
+from dagster_project.contracts.definition import (
+    Definition,
+    DefinitionFile,
+    Expectation,
+    MeasurableIf,
+    Parameters,
+    Stop,
+    When,
+)
 from dagster_project.contracts.entities import ENTITIES
 from dagster_project.contracts.terms import Term, term_mistakes
 from dagster_project.errors import SettingsError, nearest
@@ -290,6 +298,7 @@ _MODELS: dict[str, Any] = {
     "expectations": Expectation,
     "measurable_if": MeasurableIf,
     "stop": Stop,
+    "parameters": Parameters,
 }
 _TYPES = {
     "string_type": "a text", "int_type": "a whole number", "float_type": "a number", "bool_type": "true or false",

@@ -23,8 +23,8 @@ class Sample:
 @dataclass(frozen=True)
 class DefinitionResult:
     """One definition in one audit. The five counts are None unless state is 'measured'; then
-    raw = met + breached + not_applicable + unknown. `success`: met is at least `mostly` of the rows judged. `despite`: who
-    overrides its stop, which then is none.
+    raw = met + breached + not_applicable + unknown. `success`: met is at least `mostly` of the rows judged. `held`: what its stop
+    holds back while the rest is published (`currency EUR`). `despite`: who overrides its stop, which then is none.
     """
 
     definition_id: str
@@ -51,6 +51,7 @@ class DefinitionResult:
     stops: bool = False
     stop_reason: str | None = None
     despite: str | None = None
+    held: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
 
 
@@ -74,8 +75,8 @@ class AuditReport:
     def despite(self, overrides: Mapping[tuple[str, int], str]) -> AuditReport:
         """The same audit where these stops, by definition and version, are overridden: what stopped no longer does."""
         results = tuple(
-            replace(result, stops=False, despite=overrides[key])
-            if result.stops and (key := (result.definition_id, result.definition_version)) in overrides
+            replace(result, stops=False, held=(), despite=overrides[key])
+            if (result.stops or result.held) and (key := (result.definition_id, result.definition_version)) in overrides
             else result
             for result in self.results
         )
@@ -90,7 +91,9 @@ class AuditReport:
         """What `to_json` wrote."""
         data: dict[str, Any] = json.loads(text)
         results = tuple(
-            DefinitionResult(**{**row, "samples": tuple(Sample(**sample) for sample in row["samples"])})
+            DefinitionResult(
+                **{**row, "held": tuple(row["held"]), "samples": tuple(Sample(**sample) for sample in row["samples"])}
+            )
             for row in data.pop("results")
         )
         return cls(**{**data, "as_of": datetime.fromisoformat(data["as_of"]), "results": results})

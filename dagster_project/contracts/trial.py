@@ -148,7 +148,10 @@ def figures(
                 )
             assert row is not None
             audit(apart.conformed, definitions, apart.state, as_of=row[0], run_id=name, record=False, process=process())
-            DbtBuild(dbt_project, apart).build("measure")
+            builder = DbtBuild(dbt_project, apart)
+            # what a stage entry asks for decides the evidenced stages, which were conformed by the definitions that hold
+            builder.build("conform", below="int_stage_evidence", tests=False)
+            builder.build("measure")
             apart.building.rename(apart.warehouse / f"{name}.duckdb")
         with duckdb.connect() as connection:
             for name in ("before", "after"):
@@ -211,9 +214,11 @@ def never_seen(conformed: Path, definitions: Sequence[Definition]) -> list[str]:
 
 
 def _named_texts(definition: Definition) -> Iterator[tuple[str, str]]:
-    for one in definition.conditions:
+    named: dict[tuple[str, str], None] = {}
+    for one in (condition for variant in definition.variants for condition in variant.conditions):
         values = one.value if isinstance(one.value, (list, tuple)) else [one.value]
-        yield from ((one.column, value) for value in values if isinstance(value, str))
+        named |= {(one.column, value): None for value in values if isinstance(value, str)}
+    yield from named
 
 
 def _present(conformed: Path) -> Path:
@@ -229,7 +234,7 @@ def _copy(conformed: Path, scratch: Path) -> datetime:
     tables = [
         *(entity.relation for entity in ENTITIES.values()),
         "control.run", "control.field_inventory", "audit.verdict", "audit.definition_run", "audit.ledger",
-        "audit.definition_history", "audit.definition_count", "audit.decision", "audit.sample",
+        "audit.definition_history", "audit.definition_count", "audit.held_scope", "audit.decision", "audit.sample",
     ]  # fmt: skip
     # held open first: where a run is writing, the error names this file and not the scratch
     with open_database(_present(conformed), read_only=True):

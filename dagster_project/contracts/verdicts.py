@@ -7,7 +7,7 @@ of one definition. Does not: who runs it when, and the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ import duckdb
 
 from dagster_project.contracts import conditions
 from dagster_project.contracts.conditions import literal, quoted
-from dagster_project.contracts.definition import Definition, Expectation
-from dagster_project.contracts.entities import SCHEMA
+from dagster_project.contracts.definition import Definition, Expectation, Variant
+from dagster_project.contracts.entities import SCHEMA, SCOPES
 from dagster_project.errors import ContractError
 
 _NOT_NULL = "expect_column_values_to_not_be_null"
@@ -35,23 +35,24 @@ class Counts:
     unknown: int
 
 
-def check_key(definition: Definition, part: int) -> str:
+def check_key(definition: Definition, variant: int, part: int) -> str:
     """The name of one check in the question to Great Expectations."""
-    return f"{definition.id}/{part}"
+    return f"{definition.id}/{variant}/{part}"
 
 
 def gx_checks(definition: Definition) -> list[dict[str, Any]]:
     """The checks of one definition as the audit process takes them."""
     return [
         {
-            "key": check_key(definition, part),
+            "key": check_key(definition, number, part),
             "schema": SCHEMA,
             "table": definition.audited.table,
             "expectation": expectation.expectation,
             "arguments": expectation.gx_arguments,
-            "row_condition": conditions.conjunction_gx(definition.conditions),
+            "row_condition": conditions.conjunction_gx(variant.conditions),
         }
-        for part, (expectation, _) in enumerate(definition.checks)
+        for number, variant in enumerate(definition.variants)
+        for part, (expectation, _) in enumerate(variant.definition.checks)
     ]
 
 
@@ -64,18 +65,22 @@ def write_verdicts(
     teams: bool = False,
 ) -> Counts:
     """Insert the failing and unknown rows of `definition` into `audit.verdict` and count all rows, by sales process and, where
-    the warehouse has `teams`, by the team of the owner, in `audit.definition_count`.
+    the warehouse has `teams`, by the team of the owner, in `audit.definition_count`; what a stop in a smaller scope holds back, in
+    `audit.held_scope`.
 
     `types`: the entity's column types in DuckDB. Raises ContractError where a count differs from Great Expectations' own.
     """
     connection.execute("CREATE OR REPLACE TEMP TABLE failing (part INTEGER, row_key VARCHAR, observed VARCHAR)")
     relation = definition.audited.relation
-    applies = conditions.conjunction_sql(definition.conditions)
-    sizes = connection.execute(f"SELECT count(*), count(*) FILTER (WHERE {applies}) FROM {relation}").fetchone()
-    assert sizes is not None
-    raw, applicable = sizes
-    for part, (expectation, _) in enumerate(definition.checks):
-        answer = answers[check_key(definition, part)]
+    raw = _one(connection, f"SELECT count(*) FROM {relation}")
+    variants = definition.variants
+    checks = [
+        (n, part, check) for n, one in enumerate(variants) for part, (check, _) in enumerate(one.definition.checks)
+    ]
+    applying = [conditions.conjunction_sql(variant.conditions) for variant in variants]
+    sizes = [_one(connection, f"SELECT count(*) FROM {relation} WHERE {applies}") for applies in applying]
+    for part, (number, place, expectation) in enumerate(checks):
+        answer, applies, applicable = answers[check_key(definition, number, place)], applying[number], sizes[number]
         found = 0
         if answer["unexpected_count"]:
             query = str(answer["unexpected_index_query"]).rstrip().rstrip(";")
@@ -103,7 +108,7 @@ def write_verdicts(
     process, owner = (f"e.{name}" if name in types else "NULL::VARCHAR" for name in ("sales_process", "owner_id"))
     judged = (
         f"(SELECT e.row_key, e.record_id, {process} AS sales_process, {owner} AS owner_id, f.observed, "
-        f"{_status(definition)} AS status, {_cause(definition)} AS cause "
+        f"{_status(definition)} AS status, {_cause(definition)} AS cause, {_threshold(variants)} AS threshold "
         f"FROM {relation} AS e LEFT JOIN failed AS f ON f.row_key = e.row_key) AS judged"
     )
     said = "signalled" if definition.kind == "signal" else "breached"
@@ -112,7 +117,7 @@ def write_verdicts(
         f"{literal(definition.id)}, {definition.version}, {definition.rule_number}, {literal(definition.kind)}, "
         f"{literal(definition.mode)}, {literal(definition.entity)}, row_key, record_id, "
         f"CASE status WHEN 'breached' THEN '{said}' ELSE status END, "
-        "CASE WHEN status = 'breached' THEN observed END, CASE WHEN status = 'unknown' THEN cause END, sales_process, owner_id "
+        "CASE WHEN status = 'breached' THEN observed END, CASE WHEN status = 'unknown' THEN cause END, sales_process, owner_id, threshold "
         f"FROM {judged} WHERE status IN ('breached', 'unknown') ORDER BY row_key"
     )
     by_team = f"LEFT JOIN {OWNERS} AS o ON o.owner_id = judged.owner_id" if teams and owner != "NULL::VARCHAR" else ""
@@ -126,6 +131,14 @@ def write_verdicts(
         "FILTER (status = 'unknown')), pair -> pair.key || ': ' || pair.value), '; '), '') "
         f"FROM {judged} {by_team} GROUP BY ALL"
     )
+    if (share := definition.hold_above_share) is not None:
+        column = SCOPES[definition.stop_scope][1]
+        connection.execute(
+            f"INSERT INTO audit.held_scope SELECT {literal(definition.id)}, {definition.version}, {literal(definition.stop_scope)}, "
+            f"e.{quoted(column)}, count(*) FILTER ({broken}) AS broken, count(*) FILTER (status IN ('met', 'breached')) AS judged, NULL "
+            f"FROM {judged} INNER JOIN {relation} AS e ON e.row_key = judged.row_key GROUP BY 4 "
+            f"HAVING count(*) FILTER ({broken}) > {share} * count(*) FILTER (status IN ('met', 'breached')) ORDER BY 4"
+        )
     sums = connection.execute(
         "SELECT coalesce(sum(met), 0), coalesce(sum(breached), 0), coalesce(sum(not_applicable), 0), coalesce(sum(unknown), 0) "
         "FROM audit.definition_count WHERE as_of IS NULL AND definition_id = ?",
@@ -150,7 +163,7 @@ def _missing(expectation: Expectation) -> str:
 
 def _status(definition: Definition) -> str:
     """A row breaches if any part fails; else it is unknown if the condition or any part is; else met if any part was judged."""
-    applies = conditions.conjunction_sql(definition.conditions)
+    applies = definition.applies_sql
     judged = [(expectation, expectation.missing or definition.missing) for expectation in definition.expectations]
     unknown = [_missing(expectation) for expectation, missing in judged if missing == "unknown"]
     silent = [_missing(expectation) if missing == "not_applicable" else "FALSE" for expectation, missing in judged]
@@ -164,7 +177,7 @@ def _status(definition: Definition) -> str:
 
 def _cause(definition: Definition) -> str:
     """Which empty columns leave a row unknown: those of the condition, else those of the parts that say unknown."""
-    applies = conditions.conjunction_sql(definition.conditions)
+    applies = definition.applies_sql
     of_parts = [
         column
         for expectation in definition.expectations
@@ -172,11 +185,24 @@ def _cause(definition: Definition) -> str:
         for column in expectation.columns
     ]
 
+    undecided = conditions.undecided_columns([one for variant in definition.variants for one in variant.conditions])
+
     def listed(columns: list[str]) -> str:
         names = ", ".join(f"CASE WHEN {quoted(c)} IS NULL THEN '{c}' END" for c in dict.fromkeys(columns))
         return f"concat_ws(', ', {names}) || ' missing'" if columns else "NULL"
 
-    return f"CASE WHEN ({applies}) IS NULL THEN {listed(conditions.undecided_columns(definition.conditions))} ELSE {listed(of_parts)} END"
+    return f"CASE WHEN ({applies}) IS NULL THEN {listed(undecided)} ELSE {listed(of_parts)} END"
+
+
+def _threshold(variants: Sequence[Variant]) -> str:
+    """What is owed of the row, in words."""
+    if len(variants) == 1:
+        return literal(variants[0].definition.threshold_text)
+    cases = " ".join(
+        f"WHEN {conditions.conjunction_sql(one.segment)} THEN {literal(one.definition.threshold_text)}"
+        for one in variants
+    )
+    return f"CASE {cases} END"
 
 
 def _observed(definition: Definition, expectation: Expectation, types: Mapping[str, str]) -> str:

@@ -26,7 +26,7 @@ _VOCABULARY = {
     "location", "definition_id", "title", "kind", "mode", "entity", "status", "state",
     "state_cause", "cause", "fix", "threshold", "accountable", "owner", "evidence", "fiscal_quarter",
     "reads", "verdict", "signal", "metric", "unit", "basis", "outcome", "object",
-    "proof",
+    "proof", "scope", "scope_value", "dependent_views",
 }  # fmt: skip
 """Words of the process and of leanfunnel itself: a customer may be called as one of them."""
 
@@ -58,7 +58,14 @@ def take_out_of(folder: Path, told: Told, *, note: str) -> None:
             for column, (test, value) in cells.items():
                 connection.execute(f"UPDATE {table} SET {column} = {value} WHERE {test}")
 
-    publication.rewrite(folder, change, note=note)
+    def said(text: str | None) -> str | None:
+        with duckdb.connect() as engine:
+            row = engine.execute(
+                f"SELECT {without('said', told.values)} FROM (SELECT ?::VARCHAR AS said)", [text]
+            ).fetchone()
+        return row[0] if row else None
+
+    publication.rewrite(folder, change, note=note, said=said)
 
 
 def clear_derived(home: Home) -> None:

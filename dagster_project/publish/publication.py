@@ -41,7 +41,8 @@ class Table:
 class Manifest:
     """What a publication says of itself. Instants are ISO 8601 in UTC.
 
-    `overrides`: the stops that it was published despite, each with who answers for it, why, and until which day.
+    `incomplete`: what it was published without, a line each. `overrides`: the stops that it was published despite, each with who
+    answers for it, why, and until which day.
     """
 
     publication_id: str
@@ -78,11 +79,12 @@ def read_manifest(publication: Path) -> Manifest | None:
 
 
 def caveats(publication: Path) -> list[str]:
-    """What every reader of `current` is told beside its figures, a line each: that it is stale, what it was published despite."""
+    """What every reader of `current` is told beside its figures, a line each: stale, published without what, despite what."""
     manifest, stale = read_manifest(publication), read_stale(publication.parent)
     if manifest is None:
         return []
     told = [stale.text(manifest.as_of)] if stale else []
+    told += [f"incomplete: {one}" for one in manifest.incomplete]
     return told + [
         f"published despite {one['definition_id']}: {one['who']} answers for it until {one['until_on']}: {one['why']}"
         for one in manifest.overrides
@@ -138,8 +140,15 @@ def publications(published: Path) -> list[Path]:
     )
 
 
-def rewrite(folder: Path, change: Callable[[duckdb.DuckDBPyConnection], None], *, note: str) -> Manifest:
-    """Change a publication's tables by `change`, in place: DuckDB file, Parquet, and the manifest, whose inputs say `note`.
+def rewrite(
+    folder: Path,
+    change: Callable[[duckdb.DuckDBPyConnection], None],
+    *,
+    note: str,
+    said: Callable[[str | None], str | None] = lambda text: text,
+) -> Manifest:
+    """Change a publication's tables by `change`, in place: DuckDB file, Parquet, and the manifest, whose inputs say `note`;
+    what people said of overrides goes through `said`.
 
     The changed tables are copied into a new file, since DuckDB leaves what was deleted in the blocks of the old one. Each
     file is replaced whole; a reader in between may see some new and some old. May be repeated where it was cut off.
@@ -165,6 +174,9 @@ def rewrite(folder: Path, change: Callable[[duckdb.DuckDBPyConnection], None], *
             **{
                 **_shallow(before),
                 "tables": _export(prepared),
+                "overrides": tuple(
+                    {**one, **{key: said(one[key]) for key in ("who", "why")}} for one in before.overrides
+                ),
                 "inputs": {**before.inputs, "rewritten": [*before.inputs.get("rewritten", []), note]},
             }
         )

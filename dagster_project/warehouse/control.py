@@ -64,7 +64,7 @@ CREATE OR REPLACE TABLE control.target (
 CREATE TABLE IF NOT EXISTS audit.verdict (
     definition_id VARCHAR, definition_version INTEGER, rule_number INTEGER, kind VARCHAR, mode VARCHAR, entity VARCHAR,
     row_key VARCHAR, record_id VARCHAR, status VARCHAR, observed_value VARCHAR, cause VARCHAR, sales_process VARCHAR,
-    owner_id VARCHAR
+    owner_id VARCHAR, threshold VARCHAR
 );
 CREATE TABLE IF NOT EXISTS audit.definition_run (
     definition_id VARCHAR, definition_version INTEGER, rule_number INTEGER, kind VARCHAR, mode VARCHAR, entity VARCHAR,
@@ -82,6 +82,10 @@ CREATE TABLE IF NOT EXISTS audit.definition_history (
 CREATE TABLE IF NOT EXISTS audit.definition_count (
     as_of TIMESTAMP, definition_id VARCHAR, definition_version INTEGER, sales_process VARCHAR, team_id VARCHAR, team_name VARCHAR,
     raw BIGINT, met BIGINT, breached BIGINT, not_applicable BIGINT, unknown BIGINT, unknown_causes VARCHAR
+);
+CREATE TABLE IF NOT EXISTS audit.held_scope (
+    definition_id VARCHAR, definition_version INTEGER, scope VARCHAR, scope_value VARCHAR, breached BIGINT, judged BIGINT,
+    dependent_views VARCHAR
 );
 CREATE TABLE IF NOT EXISTS audit.decision (
     decision_seq BIGINT, batch_seq BIGINT, action VARCHAR, record_id VARCHAR, definition_id VARCHAR, definition_version INTEGER,

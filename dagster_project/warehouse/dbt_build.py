@@ -6,8 +6,9 @@ spelled out in full.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def dbt_environment(home: Home, memory_limit: str = MEMORY_LIMIT) -> dict[str, s
     }
 
 
-def write_manifest(project_dir: Path, place: Path) -> Path:
+def write_manifest(project_dir: Path, place: Path, environment: Mapping[str, str] | None = None) -> Path:
     """`manifest.json` of the project under `place`, parsed anew where the project is newer. Raises WarehouseError."""
     manifest = place / "manifest.json"
     sources = [path for path in project_dir.rglob("*") if path.suffix in (".sql", ".yml", ".csv")]
@@ -38,6 +39,7 @@ def write_manifest(project_dir: Path, place: Path) -> Path:
         return manifest
     from dbt.cli.main import dbtRunner
 
+    os.environ.update(environment or {})
     project = str(project_dir)
     parsed = dbtRunner().invoke(
         ["parse", "--project-dir", project, "--profiles-dir", project, "--target-path", str(place), "--log-path", str(place),
@@ -46,6 +48,25 @@ def write_manifest(project_dir: Path, place: Path) -> Path:
     if not parsed.success:
         raise WarehouseError(f"the dbt project cannot be read: {parsed.exception}", where=project)
     return manifest
+
+
+def dependent_views(manifest: Path, sources: Iterable[str], *, prefix: str = "rpt_") -> dict[str, list[str]]:
+    """By table of the landing: the views (models named `prefix`…) that rest on it, by dbt's own lineage, in order of name."""
+    graph = json.loads(manifest.read_text(encoding="utf-8"))
+    named = {node["name"]: key for key, node in graph["sources"].items() if node["schema"] == "landing"}
+    found: dict[str, list[str]] = {}
+    for source in sources:
+        todo, seen = [named[source]] if source in named else [], set()
+        while todo:
+            key = todo.pop()
+            if key not in seen:
+                seen.add(key)
+                todo += graph["child_map"].get(key, [])
+        models = (graph["nodes"][key] for key in seen if key in graph["nodes"])
+        found[source] = sorted(
+            node["name"] for node in models if node["resource_type"] == "model" and node["name"].startswith(prefix)
+        )
+    return found
 
 
 class DbtBuild:
@@ -60,18 +81,19 @@ class DbtBuild:
         tag: str,
         *,
         only: str | None = None,
+        below: str | None = None,
         tests: bool = True,
         full_refresh: bool = False,
         progress: Progress | None = None,
     ) -> int:
-        """Models and data tests tagged `tag`, into the target of the same name; with `only` (a model), what it needs;
-        models alone without `tests`.
+        """Models and data tests tagged `tag`, into the target of the same name; with `only` (a model), what it needs,
+        with `below` (a model), it and what rests on it; models alone without `tests`.
 
         Returns how many nodes ran.
 
         Raises WarehouseError naming the first node that failed and how many did.
         """
-        selected = f"tag:{tag},+{only}" if only else f"tag:{tag}"
+        selected = f"tag:{tag},+{only}" if only else f"tag:{tag},{below}+" if below else f"tag:{tag}"
         arguments = ["build", "--select", selected, "--target", tag, "--exclude-resource-type", "unit_test"]
         if not tests:
             arguments += ["--exclude-resource-type", "test"]

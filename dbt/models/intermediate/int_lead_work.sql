@@ -34,11 +34,12 @@ statuses as (
 
 touches as (
     select
-        lead_id,
-        min(occurred_at) as first_touched_at
-    from {{ ref('int_activities') }}
-    where lead_id is not null and direction in ('outbound', 'unknown')
-    group by lead_id
+        coalesce(merged_away.master_id, activities.lead_id) as lead_id,
+        min(activities.occurred_at) as first_touched_at
+    from {{ ref('int_activities') }} as activities
+    left join {{ ref('int_merged_records') }} as merged_away on activities.lead_id = merged_away.loser_id
+    where activities.lead_id is not null and activities.direction in ('outbound', 'unknown')
+    group by coalesce(merged_away.master_id, activities.lead_id)
 ),
 
 told as (

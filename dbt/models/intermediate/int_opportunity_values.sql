@@ -135,6 +135,7 @@ select
     end as forecast_category,
     spans.probability_percent / 100 as probability,
     spans.amount,
+    spans.currency_code,
     case
         when spans.currency_code is null then spans.amount
         when coalesce(spans.currency_code = run.corporate_currency, currencies.is_corporate, false) then spans.amount

@@ -21,7 +21,11 @@ deals as (
     select
         opportunities.*,
         {{ landmark_of('opportunities.days_in_stage') }} as age_from_days,
-        coalesce(opportunities.amount_corporate, won_amounts.mean_amount) as money,
+        -- an amount that is held back is stated: no mean stands in for it
+        case
+            when opportunities.is_amount_held then null
+            else coalesce(opportunities.amount_corporate, won_amounts.mean_amount)
+        end as money,
         said.forecast_category,
         said.probability
     from {{ ref('fct_opportunities') }} as opportunities

@@ -25,6 +25,7 @@ select
     verdicts.cause,
     verdicts.sales_process,
     verdicts.owner_id,
+    verdicts.threshold,
     spells.first_seen_at,
     spells.last_seen_at
 from {{ ref('stg_audit__verdict') }} as verdicts

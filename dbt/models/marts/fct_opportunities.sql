@@ -14,6 +14,13 @@ set_aside as (
     group by record_id
 ),
 
+-- currencies whose amounts no total may carry
+held as (
+    select distinct scope_value as currency_code
+    from {{ ref('fct_held_scopes') }}
+    where scope = 'currency' and not is_overridden
+),
+
 evidenced as (
     select
         opportunity_id,
@@ -75,7 +82,8 @@ select
     deals.is_lost,
     deals.amount,
     deals.currency_code,
-    deals.amount_corporate,
+    case when held.currency_code is null then deals.amount_corporate end as amount_corporate,
+    held.currency_code is not null and deals.amount is not null as is_amount_held,
     deals.close_on,
     deals.lead_source,
     deals.opportunity_type,
@@ -101,6 +109,7 @@ select
     coalesce(responses.customer_responses, 0) as customer_responses
 from {{ ref('int_opportunities') }} as deals
 cross join run
+left join held on deals.currency_code = held.currency_code
 left join set_aside on deals.opportunity_id = set_aside.record_id
 left join evidenced on deals.opportunity_id = evidenced.opportunity_id
 left join standing on deals.opportunity_id = standing.opportunity_id and deals.stage_name = standing.stage_name

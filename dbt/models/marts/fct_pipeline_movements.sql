@@ -1,6 +1,33 @@
 -- unknown amounts count as nothing in a sum of money and are counted apart; a change of amount that comes with the closing row
 -- counts first, so that a win leaves the pipeline with the amount it was won at
-with compared as (
+with held as (
+    select distinct scope_value as currency_code
+    from {{ ref('fct_held_scopes') }}
+    where scope = 'currency' and not is_overridden
+),
+
+changes as (
+    select
+        changes.change_id,
+        changes.opportunity_id,
+        changes.sales_process,
+        changes.change_no,
+        changes.changed_at,
+        changes.changed_until_at,
+        changes.is_ended_by_deletion,
+        changes.stage_name,
+        changes.stage_order,
+        changes.standing,
+        changes.amount,
+        changes.currency_code,
+        case when held.currency_code is null then changes.amount_corporate end as amount_corporate,
+        changes.close_on,
+        changes.is_start_imputed
+    from {{ ref('int_opportunity_changes') }} as changes
+    left join held on changes.currency_code = held.currency_code
+),
+
+compared as (
     select
         *,
         lag(standing) over deal as previous_standing,
@@ -10,7 +37,7 @@ with compared as (
         lag(currency_code) over deal as previous_currency_code,
         lag(amount_corporate) over deal as previous_amount_corporate,
         lag(close_on) over deal as previous_close_on
-    from {{ ref('int_opportunity_changes') }}
+    from changes
     window deal as (partition by opportunity_id order by change_no)
 ),
 

@@ -21,6 +21,12 @@ bounds as (
     from weeks
 ),
 
+held as (
+    select distinct scope_value as currency_code
+    from {{ ref('fct_held_scopes') }}
+    where scope = 'currency' and not is_overridden
+),
+
 -- what the CRM said while the deal stood in an open stage
 said as (
     select
@@ -30,7 +36,7 @@ said as (
         visits.entered_at,
         spans.forecast_category,
         spans.probability,
-        spans.amount_corporate,
+        case when held.currency_code is null then spans.amount_corporate end as amount_corporate,
         spans.close_on,
         greatest(cast(ceil({{ week_number('spans.valid_from') }}) as integer), bounds.first_week_no) as from_week_no,
         least(
@@ -40,6 +46,7 @@ said as (
     from {{ ref('int_opportunity_values') }} as spans
     inner join {{ ref('fct_stage_visits') }} as visits
         on spans.visit_id = visits.visit_id and visits.basis = 'reported'
+    left join held on spans.currency_code = held.currency_code
     cross join run
     cross join bounds
     where not spans.is_imputed and visits.is_mapped and not visits.is_closed_stage

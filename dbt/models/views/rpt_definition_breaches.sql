@@ -23,7 +23,7 @@ select
     -- a breach of a visit is told with the visit's stage: it need not be where the deal stands now
     case when visits.visit_id is not null then 'stage ' || visits.stage_name || ': ' else '' end
     || verdicts.observed_value as observed_value,
-    definitions.threshold,
+    coalesce(verdicts.threshold, definitions.threshold) as threshold,
     definitions.why,
     definitions.fix,
     definitions.accountable,

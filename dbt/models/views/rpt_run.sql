@@ -5,9 +5,16 @@ with deals as (
         sum(case when is_won then 1 else 0 end) as n_won,
         sum(case when is_lost then 1 else 0 end) as n_lost,
         sum(case when is_stage_mapped then 0 else 1 end) as n_unmapped,
-        sum(case when is_set_aside then 1 else 0 end) as n_set_aside
+        sum(case when is_set_aside then 1 else 0 end) as n_set_aside,
+        sum(case when is_amount_held then 1 else 0 end) as n_amounts_held
     from {{ ref('fct_opportunities') }}
     where not is_deleted
+),
+
+held as (
+    select count(*) as n
+    from {{ ref('fct_held_scopes') }}
+    where not is_overridden
 ),
 
 states as (
@@ -36,7 +43,10 @@ select
     cast(deals.n_set_aside as double) / nullif(deals.n_opportunities, 0) as set_aside_share,
     cast(coalesce(states.n_measured, 0) as bigint) as n_definitions_measured,
     cast(coalesce(states.n_not_configured, 0) as bigint) as n_definitions_not_configured,
-    cast(coalesce(states.n_not_measurable, 0) as bigint) as n_definitions_not_measurable
+    cast(coalesce(states.n_not_measurable, 0) as bigint) as n_definitions_not_measurable,
+    held.n > 0 as is_incomplete,
+    cast(coalesce(deals.n_amounts_held, 0) as bigint) as n_amounts_held
 from {{ ref('dim_run') }} as run
 cross join deals
 cross join states
+cross join held

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dagster_project.contracts import Definition, audit
-from dagster_project.contracts.expectation_catalogue import OFFERED
+from dagster_project.contracts.expectation_catalogue import OFFERED, REFUSED
 from dagster_project.contracts.gx_duckdb import open_source
 
 # expectation -> (arguments, SQL of a failing row among rows whose columns are all present)
@@ -28,6 +30,17 @@ MATRIX: dict[str, tuple[dict[str, Any], str]] = {
     "expect_column_value_lengths_to_equal": ({"column": "stage_name", "value": 2}, "length(stage_name) <> 2"),
     "expect_column_values_to_match_like_pattern": ({"column": "stage_name", "like_pattern": "a%"}, "stage_name NOT LIKE 'a%'"),
     "expect_column_values_to_not_match_like_pattern": ({"column": "stage_name", "like_pattern": "a%"}, "stage_name LIKE 'a%'"),
+    "expect_column_values_to_match_like_pattern_list": (
+        {"column": "stage_name", "like_pattern_list": ["a%", "é%"]}, "stage_name NOT LIKE 'a%' AND stage_name NOT LIKE 'é%'",
+    ),
+    "expect_column_values_to_not_match_like_pattern_list": (
+        {"column": "stage_name", "like_pattern_list": ["a%", "%b"]}, "stage_name LIKE 'a%' OR stage_name LIKE '%b'",
+    ),
+    "expect_multicolumn_sum_to_equal": ({"column_list": ["amount", "days_open"], "sum_total": 3}, "amount + days_open <> 3"),
+    "expect_multicolumn_values_to_be_equal": (
+        {"column_list": ["stage_name", "last_history_stage_name", "step"]},
+        "NOT (stage_name = last_history_stage_name AND last_history_stage_name = step)",
+    ),
     "expect_column_pair_values_to_be_equal": ({"column_A": "stage_name", "column_B": "last_history_stage_name"}, "stage_name <> last_history_stage_name"),
     "expect_column_pair_values_a_to_be_greater_than_b": ({"column_A": "amount", "column_B": "days_open", "or_equal": True}, "amount < days_open"),
     "expect_select_column_values_to_be_unique_within_record": (
@@ -63,6 +76,19 @@ _row = st.fixed_dictionaries({
 
 def test_the_matrix_covers_what_is_offered() -> None:
     assert set(MATRIX) == set(OFFERED)
+
+
+def test_each_expectation_of_great_expectations_that_judges_rows_is_offered_or_refused_by_name() -> None:
+    from great_expectations.expectations import expectation as base
+
+    judging = (base.ColumnMapExpectation, base.ColumnPairMapExpectation, base.MulticolumnMapExpectation)
+    core = {
+        re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        for name, one in vars(gxe).items()
+        if inspect.isclass(one) and issubclass(one, judging)
+    }
+    assert core == set(OFFERED) | set(REFUSED)
+    assert not set(OFFERED) & set(REFUSED)
 
 
 @settings(

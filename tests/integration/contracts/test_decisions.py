@@ -273,3 +273,29 @@ def test_two_who_decide_at_once_never_share_a_number_and_lose_nothing_in_silence
     rows = Decisions(state).rows().to_pylist()
     assert len(batches) == len(set(batches)) > 0
     assert [row["decision_seq"] for row in rows] == list(range(1, len(batches) + 2))
+
+
+def test_seen_from_the_past_a_decision_that_was_not_made_yet_is_not_there(state: Path) -> None:
+    """One made then, one made on a later publication, and one made later about what was seen then."""
+    from dagster_project.contracts.kept import show_kept
+    from dagster_project.warehouse.control import _DDL
+
+    then, book = AS_OF - 10 * DAY, Decisions(state)
+    for record, seen, at in (("a", then, then), ("b", AS_OF, AS_OF), ("c", then, AS_OF)):
+        made = at.replace(tzinfo=UTC)
+        book.append(
+            [Decision("waive", Breach(record, "R07", 1), "x")], by="Rita", at=made, seen_as_of=seen.replace(tzinfo=UTC)
+        )
+
+    def shown(as_of: datetime, *, is_newest: bool) -> list[str]:
+        with duckdb.connect() as warehouse:
+            warehouse.execute("SET TimeZone = 'UTC'")
+            warehouse.execute(_DDL)
+            show_kept(warehouse, state, as_of, is_newest=is_newest)
+            return [row[0] for row in warehouse.execute("SELECT record_id FROM audit.decision ORDER BY 1").fetchall()]
+
+    assert shown(AS_OF, is_newest=True) == ["a", "b", "c"]
+    assert shown(AS_OF - 5 * DAY, is_newest=False) == ["a"]
+    assert shown(then - DAY, is_newest=False) == []
+    # a publication that stands still: what was decided on it since then belongs to it
+    assert shown(AS_OF - 5 * DAY, is_newest=True) == ["a", "c"]

@@ -253,6 +253,22 @@ UNKNOWN = {
 }
 
 
+def test_a_stop_holds_back_no_more_than_it_touches(audited: Any, make: Any) -> None:
+    path, report = audited
+    found = {result.definition_id: (result.stops, result.held) for result in report.results}
+    assert found["R21"] == (False, ("currency GBP", "currency JPY"))
+    assert found["R25"] == (False, ("object Task",))
+    assert found["R22"] == found["R01"] == (True, ())
+    assert {rule for rule, (_, held) in found.items() if held} == {"R21", "R25"}
+    assert make.query(path, "SELECT definition_id, scope_value, breached, judged FROM audit.held_scope ORDER BY 1, 2") == [
+        ("R21", "GBP", 1, 1), ("R21", "JPY", 1, 1), ("R25", "Task", 1, 2),
+    ]  # fmt: skip
+    read_again = type(report).from_json(report.to_json())
+    assert read_again.results == report.results
+    despite = report.despite({("R21", 1): "Ada answers"})
+    assert [(r.held, r.despite) for r in despite.results if r.definition_id == "R21"] == [((), "Ada answers")]
+
+
 @pytest.mark.parametrize("rule", BREACHES)
 def test_a_rule_flags_exactly_what_was_planted(rule: int, audited: Any, make: Any) -> None:
     path, report = audited

@@ -119,6 +119,7 @@ class ConformBench:
         inventory: Iterable[tuple[str, str | None, str]] = (("EventRelation", None, "present"),),
         corporate_currency: str | None = "USD",
         measurable_share: float = 0.2,
+        team: str = "manager",
         experiments: Iterable[Sequence[Any]] = (),
         targets: Iterable[Sequence[Any]] = (),
     ) -> None:
@@ -127,6 +128,7 @@ class ConformBench:
             run_id="run-1", as_of=as_of, as_of_on=as_of.date(), known_at=known_at or FAR, org_id="00D",
             record_url_base="https://org.example", corporate_currency=corporate_currency, minimum_n=20,
             conversion_days=90, reporting_timezone="UTC", fiscal_year_start_month=1, measurable_share=measurable_share,
+            team=team,
         )  # fmt: skip
         with self.connect() as connection:
             write_control(

@@ -105,7 +105,7 @@ def _land(bench: Any) -> dict[str, set[str]]:
     )
     _control(bench, AS_OF)
     with bench.connect() as connection:
-        connection.executemany(f"insert into audit.verdict values ({', '.join('?' * 11)}, null, null)", verdicts)
+        connection.executemany(f"insert into audit.verdict values ({', '.join('?' * 11)}, null, null, null)", verdicts)
     return said
 
 

@@ -52,8 +52,21 @@ def test_chains_of_merges_are_followed_and_what_referred_to_a_loser_counts_for_i
         _record(f"00K{n:015d}", day(2), OpportunityId=bench.deal(1)["Id"], ContactId=one)
         for n, one in enumerate((ann, bob, eve), start=1)
     ])  # fmt: skip
+    bench.land(
+        "CampaignMember", [_record("00v000000000000001", day(1), CampaignId="701000000000000001", LeadId=OTHER_LEAD)]
+    )
+    bench.land("Case", [_record("500000000000000001", day(1), AccountId=first)])
+    call = _record(
+        "00T000000000000001", day(4), WhoId=OTHER_LEAD, IsClosed=True, CallType="Outbound", CompletedDateTime=day(4)
+    )
+    bench.land("Task", [call])
     bench.control()
     bench.build()
+    # what hangs on a record that was merged away goes on with the survivor
+    assert bench.rows("select lead_id from intermediate.int_campaign_responses") == [{"lead_id": LEAD}]
+    assert bench.rows("select account_id from intermediate.int_cases") == [{"account_id": second}]
+    worked = bench.rows("select lead_id, first_worked_at from intermediate.int_lead_work where outcome = 'open'")
+    assert worked == [{"lead_id": LEAD, "first_worked_at": day(4).replace(tzinfo=None)}]
     assert _merges(bench) == {first: (second, 1), ann: (bob, 1), OTHER_LEAD: (LEAD, 1)}
     visits = "select exit_kind, exited_at from intermediate.int_stage_visits where opportunity_id like '%4'"
     assert bench.rows(visits) == [{"exit_kind": "deleted", "exited_at": day(6).replace(tzinfo=None)}]

@@ -73,7 +73,7 @@ def _audit(connection: duckdb.DuckDBPyConnection) -> None:
     owner, other = OWNERS
     for n in range(1, 8):
         connection.execute(
-            "insert into audit.verdict values ('R08', 1, 8, 'stage_entry', 'enforce', 'opportunity', ?, ?, 'breached', '0', null, ?, ?)",
+            "insert into audit.verdict values ('R08', 1, 8, 'stage_entry', 'enforce', 'opportunity', ?, ?, 'breached', '0', null, ?, ?, null)",
             [number(n), number(n), "default", owner if n < 5 else other],
         )
         connection.execute(

@@ -175,7 +175,7 @@ def _land(bench: Any) -> dict[str, list[dict[str, Any]]]:
         ],
     )
     with bench.connect() as connection:
-        connection.executemany(f"insert into audit.verdict values ({', '.join('?' * 11)}, null, null)", verdicts)
+        connection.executemany(f"insert into audit.verdict values ({', '.join('?' * 11)}, null, null, null)", verdicts)
     return {"Account": account_rows, "OpportunityHistory": histories, "OpportunityContactRole": roles, **activities}
 
 

@@ -55,7 +55,10 @@ def test_diff_names_the_records_and_the_figures_that_change(demo, tmp_path: Path
     assert "R07 asks for something else under the same version: raise `version`." in done.stderr
     done = demo.command("definitions", "diff", str(ROOT / "expectations"), str(folder), "--figures", "--format", "json")
     assert done.returncode == 0, done.stderr
-    aside = next(row for row in json.loads(done.stdout) if row["figure"] == "deals set aside")
+    rows = json.loads(done.stdout)
+    aside = next(row for row in rows if row["figure"] == "deals set aside")
+    fewer = [row for row in rows if row["figure"].startswith("evidenced in the same stage: ")]
+    assert fewer, "a deal below the new threshold counts in an earlier stage"
     published = demo.query("SELECT n_set_aside FROM rpt_run")[0][0]
     only_by_r03 = demo.query("SELECT count(*) FROM fct_opportunities WHERE set_aside_by = 'R03'")[0][0]
     assert only_by_r03 > 0

@@ -292,3 +292,60 @@ def test_a_change_in_the_org_reaches_mart_and_ledger_alone(demo) -> None:
             [mended, broken],
         ).fetchall()
     assert spells == [(mended, False), (broken, True)]
+
+
+def test_a_stop_of_a_currency_or_an_object_lets_the_rest_be_published(demo) -> None:
+    """R21 and R25 made to fail for EUR and Task alone: amounts in EUR leave the totals, the views that rest on Task are named."""
+    before = demo.manifest()
+    money = (
+        "SELECT count(*), count(amount), sum(amount_corporate) FILTER (currency_code <> 'EUR') FROM fct_opportunities"
+    )
+    lost = "SELECT count(amount_corporate) FROM fct_opportunities WHERE currency_code = 'EUR'"
+    rest, in_euro = demo.query(money), demo.query(lost)
+    assert in_euro[0][0] > 0
+    folder = demo.home / "expectations"
+    shutil.copytree(Path(__file__).resolve().parents[3] / "expectations", folder)
+    try:
+        for name, old, new in (
+            (
+                "currency.yml",
+                "    expectations:",
+                "    when: [{column: currency_code, equals: EUR}]\n    expectations:",
+            ),
+            ("currency.yml", "max_value: 0", "max_value: -1"),
+            ("landed_object.yml", "not_in: [Opportunity, OpportunityHistory, OpportunityStage]", "equals: Task"),
+        ):
+            text = (folder / name).read_text()
+            assert old in text
+            (folder / name).write_text(text.replace(old, new, 1))
+        head, further = (folder / "landed_object.yml").read_text().split("  - id: R25")
+        (folder / "landed_object.yml").write_text(
+            f"{head}  - id: R25{further.replace('max_value: 36', 'max_value: -1')}"
+        )
+        told = demo.run("--as-of", before["as_of"])
+    finally:
+        shutil.rmtree(folder)
+    (euro, task) = demo.manifest()["incomplete"]
+    assert euro.startswith("currency EUR: its amounts are in no total; breaches R21")
+    assert task.startswith("object Task: it bears on ")
+    named = set(task.split("; ")[0].removeprefix("object Task: it bears on ").split(", "))
+    assert {"rpt_owner_load", "rpt_win_loss"} <= named
+    assert "rpt_runs" not in named
+    assert named <= set(demo.manifest()["tables"])
+    shown = demo.command("show", "rpt_incomplete", "--format", "json")
+    for line in (euro, task):
+        assert f"incomplete {line}" in told
+        assert f"incomplete: {line}" in shown.stderr
+    assert {row["scope_value"] for row in json.loads(shown.stdout)} == {"EUR", "Task"}
+    # every deal stands, and every amount as it was entered; only the totals lack what is held back, and say how much
+    assert demo.query(money) == rest
+    assert demo.query(lost) == [(0,)]
+    held = demo.query(
+        "SELECT count(*) FROM fct_opportunities WHERE currency_code = 'EUR' AND amount IS NOT NULL AND NOT is_deleted"
+    )
+    assert demo.query("SELECT is_incomplete, n_amounts_held FROM rpt_run") == [(True, held[0][0])]
+    assert demo.query("SELECT n_deals FROM rpt_incomplete WHERE scope = 'currency'") == held
+    for rule, raw, parts in demo.query(
+        "SELECT definition_id, raw, met + breached + not_applicable + unknown FROM rpt_definition_scorecard WHERE scope = 'all'"
+    ):
+        assert raw == parts, rule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from dagster_project import erasure, pipeline, settings
 from dagster_project.cli import leanfunnel
 from dagster_project.contracts.decisions import Breach, Decision, Decisions
+from dagster_project.contracts.overrides import SCHEMA as OVERRIDE_SCHEMA
 from dagster_project.contracts.sample import VERDICT_SCHEMA
 from dagster_project.erasure.landed import Landed
 from dagster_project.erasure.rules import literal
@@ -158,6 +160,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
         )
         pipeline.run(bench.place.request())
         _people_wrote(bench)
+        _override_in_the_manifest((bench.home / "published/current").resolve())
         # an older publication that is kept, a replay's, and what a killed run left
         published = bench.home / "published"
         shutil.copytree((published / "current").resolve(), published / "20260101T000000Z-older")
@@ -195,6 +198,14 @@ def _people_wrote(bench: Planted) -> None:
     AppendOnlyTable(state / "sample_verdicts", VERDICT_SCHEMA).append(
         pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA), app_id="sample_verdicts", version=2
     )
+    override = {"override_seq": 1, "definition_id": "R02", "definition_version": 1, "who": TEXTS["owner"],
+                "why": f"{TEXTS['owner']} maps it", "until_on": AT.date(), "given_at": AT, "given_by": TEXTS["owner"], "seen_as_of": AT}  # fmt: skip
+    AppendOnlyTable(state / "overrides", OVERRIDE_SCHEMA).append(
+        pa.Table.from_pylist([override], schema=OVERRIDE_SCHEMA), version=1
+    )
+    counts = AppendOnlyTable(state / "definition_counts")
+    of_a_team = {**counts.read().slice(0, 1).to_pylist()[0], "team_id": "team", "team_name": TEXTS["owner"]}
+    counts.append(pa.Table.from_pylist([of_a_team], schema=counts.read().schema))
     spells = AppendOnlyTable(state / "definition_spells")
     one = spells.read().slice(0, 1).to_pylist()[0]
     spells.append(
@@ -203,6 +214,14 @@ def _people_wrote(bench: Planted) -> None:
             schema=spells.read().schema,
         )
     )
+
+
+def _override_in_the_manifest(folder: Path) -> None:
+    """As a publication says that a stop was overridden by somebody who is forgotten."""
+    path = folder / "manifest.json"
+    said = {"definition_id": "R02", "definition_version": 1, "who": TEXTS["owner"], "why": f"{TEXTS['owner']} maps it",
+            "until_on": "2026-09-01", "given_at": AT.isoformat()}  # fmt: skip
+    path.write_text(json.dumps({**json.loads(path.read_text()), "overrides": [said]}))
 
 
 def test_forgotten_records_leave_no_byte_and_do_not_come_back(
@@ -221,7 +240,7 @@ def test_forgotten_records_leave_no_byte_and_do_not_come_back(
     landed = {name: planted.rows(name) for name in LandingLog(place.home.landing).objects()}
     kept = {
         name: AppendOnlyTable(place.home.state / name).read().num_rows
-        for name in ("decisions", "sample_verdicts", "definition_spells")
+        for name in ("decisions", "sample_verdicts", "definition_spells", "overrides", "definition_counts")
     }
     published = planted.query("SELECT * FROM fct_activities ORDER BY activity_id")
 
@@ -259,7 +278,7 @@ def test_forgotten_records_leave_no_byte_and_do_not_come_back(
         assert len(left) == len(rows) - gone.get(name, 0), name
         if name not in ("EmailMessageRelation", "OpportunityFieldHistory"):
             assert set(left) <= set(rows), name
-    for name in ("decisions", "sample_verdicts"):
+    for name in ("decisions", "sample_verdicts", "overrides", "definition_counts"):
         assert AppendOnlyTable(place.home.state / name).read().num_rows == kept[name]
     assert (
         Decisions(place.home.state).append([Decision("fixed", Breach("006", "R02", 1))], by="me", at=AT, seen_as_of=AT)

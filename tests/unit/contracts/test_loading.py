@@ -50,6 +50,12 @@ definitions:
 ENTRY = "    measurable_if: {among: [{column: is_won, equals: true}], recorded: amount, missing_share_at_most: 0.2, cause: c}\n"
 BETWEEN = "expect_column_values_to_be_between"
 ARGUMENTS = "arguments: {column: amount, min_value: 0, strict_min: true}"
+LEAST = "arguments: {column: amount, min_value: $least}"
+
+
+def _by(segments: str) -> str:
+    return f"{LEAST}\n    parameters:\n      least: 1\n      by: {{{segments}}}"
+
 
 # kind of mistake -> (text to replace, replacement, line, what the message must say)
 MISTAKES = {
@@ -129,6 +135,23 @@ MISTAKES = {
     "stage entry of what changes": (
         "kind: duty", "kind: stage_entry\n    from_step: won\n    evidence: amount", 9, "'is_open' changes",
     ),
+    "parameter not declared": ("min_value: 0", "min_value: $least", 12, "no parameter 'least'"),
+    "parameter misspelled": (ARGUMENTS, f"{LEAST.replace('$least', '$leest')}\n    parameters: {{least: 1}}", 12, "Did you mean 'least'"),
+    "parameter not used": (ARGUMENTS, f"{ARGUMENTS}\n    parameters: {{least: 1}}", 13, "not used"),
+    "parameter of the wrong type": (ARGUMENTS, f"{LEAST}\n    parameters: {{least: much}}", 12, "Write a number"),
+    "parameter that is a list": (ARGUMENTS, f"{LEAST}\n    parameters: {{least: [1]}}", 13, "'least' is [1]"),
+    "parameters by a column misspelled": (ARGUMENTS, _by("sales_proces: {A: {least: 2}}"), 15, "Did you mean 'sales_process'"),
+    "parameters by a number": (ARGUMENTS, _by("amount: {A: {least: 2}}"), 15, "differ by a text"),
+    "parameters by nothing": (ARGUMENTS, _by("sales_process: {}"), 15, "no value of 'sales_process'"),
+    "parameters by what is not declared": (ARGUMENTS, _by("sales_process: {A: {lest: 2}}"), 15, "Did you mean 'least'"),
+    "parameters by of the wrong type": (ARGUMENTS, _by("sales_process: {A: {least: much}}"), 15, "Write a number"),
+    "parameters by another sales process": (
+        f"all\n    when:\n      - {{column: is_open, equals: true}}\n    expectations:\n      - expectation: {BETWEEN}\n        {ARGUMENTS}",
+        f"[B]\n    when: []\n    expectations:\n      - expectation: {BETWEEN}\n        {_by('sales_process: {A: {least: 2}}')}", 14, "does not hold for 'A'",
+    ),
+    "threshold that names no parameter": (ARGUMENTS, _by("sales_process: {A: {least: 2}}") + "\n    threshold: more than 1", 16, "differs by segment"),
+    "stop of what a row is not": ("kind: duty", "kind: load\n    stop: {scope: currency}", 15, "is no currency"),
+    "scope misspelled": ("kind: duty", "kind: load\n    stop: {scope: currencies}", 15, "Did you mean 'currency'"),
     "evidence elsewhere": ("kind: duty", "kind: duty\n    evidence: amount", 15, "has no evidence"),
     "a duty that stops": ("kind: duty", "kind: duty\n    stop: any_breach", 15, "never stops"),
     "a signal that stops": ("kind: duty", "kind: signal\n    stop: any_breach", 15, "never stops"),

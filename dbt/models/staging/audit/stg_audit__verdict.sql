@@ -11,5 +11,6 @@ select
     observed_value,
     cause,
     sales_process,
-    owner_id
+    owner_id,
+    threshold
 from {{ source('audit', 'verdict') }}
