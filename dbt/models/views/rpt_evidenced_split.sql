@@ -68,27 +68,27 @@ entry_cohorts as (
         visit_counts.*,
         'all' as cohort
     from visit_counts
-    where is_first_entry and not is_closed_stage
+    where visit_counts.is_first_entry and not visit_counts.is_closed_stage
     union all
     select
         visit_counts.*,
-        quarter as cohort
+        visit_counts.quarter as cohort
     from visit_counts
-    where is_first_entry and not is_closed_stage
+    where visit_counts.is_first_entry and not visit_counts.is_closed_stage
 ),
 
 entry_exits as (
     select
         entry_cohorts.*,
-        cohort || ': ' || exit_kind as cell
+        entry_cohorts.cohort || ': ' || entry_cohorts.exit_kind as cell
     from entry_cohorts
-    where not is_left_out and exit_kind not in ('open', 'deleted', 'merged')
+    where not entry_cohorts.is_left_out and entry_cohorts.exit_kind not in ('open', 'deleted', 'merged')
     union all
     select
         entry_cohorts.*,
-        cohort || ': onward' as cell
+        entry_cohorts.cohort || ': onward' as cell
     from entry_cohorts
-    where not is_left_out and exit_kind in ('advanced', 'won')
+    where not entry_cohorts.is_left_out and entry_cohorts.exit_kind in ('advanced', 'won')
 ),
 
 -- how far a deal ever came on the way to a win, as reported and as evidenced
