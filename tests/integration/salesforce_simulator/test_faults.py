@@ -235,6 +235,14 @@ def test_pages_of_a_job_that_do_not_add_up(
     assert len(_walk(http, path)[0]) == 10
 
 
+def test_two_faults_of_one_page_go_together(http: requests.Session) -> None:
+    path, _ = _finished_job(http)
+    _plan(http, "missing_count", on="bulk_results")
+    _plan(http, "repeated_page", on="bulk_results")
+    found, stated = _walk(http, path)
+    assert (len(found), len(set(found)), stated) == (14, 10, ["none", "4", "4", "2"])
+
+
 @pytest.mark.parametrize(("kind", "rows"), [("missing_page", 2496), ("repeated_page", 6496)])
 def test_pages_of_a_query_that_do_not_add_up(http: requests.Session, kind: str, rows: int) -> None:
     _plan(http, kind)
