@@ -1,7 +1,5 @@
 """Dagster's side of telling people: what could not be told shows in the run's log; a failed run is told; the weekly digest."""
 
-from __future__ import annotations
-
 from dagster import (
     AssetExecutionContext,
     DefaultScheduleStatus,
