@@ -100,7 +100,7 @@ class RunOptions(BaseModel):
     memory_limit: str = Field(
         Request.memory_limit,
         pattern=r"^[1-9][0-9]* ?(MB|GB|MiB|GiB)$",
-        description="how much DuckDB may hold in memory, like 2GB; what does not fit is put on the disk meanwhile",
+        description="how much DuckDB may hold in memory, like 4GB; default: four fifths of the machine's",
     )
     keep_publications: int = Field(3, ge=1, le=100, description="how many publications are kept")
     api_calls_per_run: int | None = Field(
