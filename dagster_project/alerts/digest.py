@@ -2,7 +2,7 @@
 
 Belongs here: what it says, and that each recipient gets it once an ISO week. Does not: ranking (the worklist does), printing.
 People are sent their own items by e-mail alone, to the addresses in `addresses.csv` of the home (columns `owner`, `address`);
-Slack, Teams and `email_to` get the counts, which name no person. On record stays a hash of the address, not the address.
+Slack, Teams and `email_to` get the counts, which name no person. On record stays a hash of address and person, neither of them.
 """
 
 from __future__ import annotations
@@ -72,12 +72,13 @@ def send(home: Home, teller: Teller) -> list[str]:
     had = {(row["week"], row["recipient"]) for row in table.read().to_pylist()}
     lines, sent = [], []
     mail = next((one for one in teller.receivers if isinstance(one, Email)), None)
+    # two people may share an address, as a team's: each has items of their own
     wanted: list[tuple[str, Receiver, str, tuple[str, str]]] = [
         (one.name, one, f"counts by {one.name}", digest.counts) for one in teller.receivers
     ]
     if mail:
         wanted += [
-            (addresses[who], mail.to(addresses[who]), f"the items of {who}", digest.by_person[who])
+            (f"{addresses[who]} {who}", mail.to(addresses[who]), f"the items of {who}", digest.by_person[who])
             for who in sorted(digest.by_person)
             if who in addresses
         ]

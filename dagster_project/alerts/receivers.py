@@ -75,20 +75,21 @@ class Email:
 
     def send(self, title: str, text: str) -> None:
         """As plain text to all recipients."""
-        message = EmailMessage()
-        message["Subject"] = " ".join(title.split())
-        message["From"], message["To"] = self.sender, ", ".join(self.recipients)
-        message.set_content(text)
         parts = urlsplit(self.server)
         host = parts.hostname or ""
         try:
+            message = EmailMessage()
+            message["Subject"] = " ".join(title.split())
+            message["From"], message["To"] = self.sender, ", ".join(self.recipients)
+            message.set_content(text)
             with ExitStack() as stack:
                 server = stack.enter_context(_connected(parts.scheme, host, parts.port))
                 if parts.username:
                     server.login(unquote(parts.username), unquote(parts.password or ""))
                 server.send_message(message)
-        except (OSError, smtplib.SMTPException, ssl.SSLError) as error:
-            # an answer of the server may repeat what was sent to it: its kind says enough
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            # an answer of the server may repeat what was sent to it: its kind says enough. A ValueError is of an address, a
+            # user or a password that SMTP cannot write
             raise AlertError(
                 f"the mail server refused or was not reached ({type(error).__name__}).", where=host
             ) from None
@@ -121,8 +122,8 @@ def _post(name: str, url: str, body: dict[str, Any]) -> None:
         with requests.Session() as session:
             session.trust_env = not is_local(host)
             answer = session.post(url, json=body, timeout=TIMEOUT_SECONDS, allow_redirects=False)
-    except requests.RequestException as error:
-        # the exception's own text holds the address
+    except (requests.RequestException, ValueError) as error:
+        # the exception's own text holds the address. A ValueError is of a host that cannot be one, which requests lets through
         raise AlertError(f"the webhook was not reached ({type(error).__name__}).", where=f"{name}, {host}") from None
     if not 200 <= answer.status_code < 300:
         raise AlertError(f"the webhook answered HTTP {answer.status_code}.", where=f"{name}, {host}")

@@ -2,6 +2,7 @@
 
 from dagster import (
     AssetExecutionContext,
+    DagsterEvent,
     DefaultScheduleStatus,
     DefaultSensorStatus,
     OpExecutionContext,
@@ -16,6 +17,9 @@ from dagster import (
 from dagster_project.alerts.teller import Teller
 from dagster_project.assets.failing import told
 from dagster_project.resources import LeanfunnelResource
+
+_BLOCKED = "DagsterAssetCheckFailedError"
+"""How Dagster ends a step whose blocking check failed; the class is not public."""
 
 
 def log_problems(context: AssetExecutionContext, teller: Teller | None) -> None:
@@ -36,17 +40,30 @@ def build_failure_sensor(leanfunnel: LeanfunnelResource) -> SensorDefinition:
         teller = leanfunnel.request().teller
         if teller is None:
             return
-        steps = [event.step_key or "" for event in context.get_step_failure_events()]
-        data = [event.step_failure_data.error for event in context.get_step_failure_events()]
-        # a step's error holds our own message, which says what, where and what to do
-        texts = [error.message.splitlines()[0] for error in data if error and error.message]
-        teller.failed(
-            f"step {steps[0]}" if steps else "run", texts[0] if texts else context.failure_event.message or ""
-        )
+        failures = context.get_step_failure_events()
+        news = [event for event in failures if not _is_stop(event)]
+        if failures and not news:
+            return
+        step = f"step {news[0].step_key}" if news else "run"
+        teller.failed(step, (_said(news[0]) if news else "") or context.failure_event.message or "")
         for problem in teller.problems:
             context.log.warning(problem)
 
     return tell_failures
+
+
+def _is_stop(event: DagsterEvent) -> bool:
+    """Whether a definition stopped the line: its check blocks, and the audit told it."""
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name == _BLOCKED
+
+
+def _said(event: DagsterEvent) -> str:
+    """Our own sentence where the step failed by one, else the first line of the error."""
+    failed = event.step_failure_data
+    if failed.user_failure_data and failed.user_failure_data.description:
+        return failed.user_failure_data.description
+    return failed.error.message.strip().partition("\n")[0] if failed.error else ""
 
 
 @op(name="send_digest")

@@ -26,10 +26,12 @@ class Webhook:
 
 @dataclass
 class MailServer:
-    """`heard`: recipients and message of each mail. `refuses`: whether it turns each recipient away."""
+    """`heard`: recipients and message of each mail. `refuses`: whether it turns each recipient away. `offers_login`: whether
+    it asks who sends."""
 
     url: str = ""
     refuses: bool = False
+    offers_login: bool = False
     heard: list[tuple[list[str], Any]] = field(default_factory=list)
 
 
@@ -83,6 +85,8 @@ def mail_server() -> Iterator[MailServer]:
                     mail.heard.append((to, message_from_bytes(b"".join(lines))))
                     to = []
                     self.wfile.write(b"250 ok\r\n")
+                elif word.startswith(b"EHLO") and mail.offers_login:
+                    self.wfile.write(b"250-hello\r\n250 AUTH PLAIN LOGIN\r\n")
                 elif word == b"QUIT":
                     self.wfile.write(b"221 bye\r\n")
                     return

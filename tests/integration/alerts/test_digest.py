@@ -83,6 +83,25 @@ def test_each_recipient_gets_it_once_a_week(tmp_path: Path, webhook: Webhook, ma
         assert not file.is_file() or b"example.com" not in file.read_bytes()
 
 
+def test_two_people_behind_one_address_each_have_their_items_sent(tmp_path: Path, mail_server: MailServer) -> None:
+    home = Home(tmp_path)
+    addresses = tmp_path / "addresses.csv"
+
+    def send() -> list[Any]:
+        teller = Teller(home, [Email(mail_server.url, "leanfunnel@example.com", ("revops@example.com",))])
+        with mock.patch.object(digest, "read", return_value=digest.made(_worklist(date(2026, 7, 1)))):
+            digest.send(home, teller)
+        assert teller.problems == []
+        return [mail["Subject"] for to, mail in mail_server.heard if to == ["team@example.com"]]
+
+    addresses.write_text("owner,address\nAnn Lee,team@example.com\n")
+    assert send() == ["10 items to look at, 2026-W27"]
+    # named later in the week: what went there for another is not theirs
+    addresses.write_text("owner,address\nAnn Lee,team@example.com\nBob,team@example.com\n")
+    assert send() == ["10 items to look at, 2026-W27", "1 item to look at, 2026-W27"]
+    assert len(send()) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

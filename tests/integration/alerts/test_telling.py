@@ -100,6 +100,19 @@ def test_no_error_holds_the_address(webhook: Webhook, mail_server: MailServer) -
         assert "canary" not in f"{refused.value} {receiver!r}"
 
 
+def test_an_address_that_no_library_can_use_is_a_receiver_that_fails(tmp_path: Path, mail_server: MailServer) -> None:
+    mail_server.offers_login = True
+    for number, receiver in enumerate((
+        Slack(f"https://{'a' * 70}.example/canary"), Teams("https://a..example/canary"),
+        Email(mail_server.url.replace("smtp://", "smtp://u:canary%C3%A4@"), "a@b.example", ("c@d.example",)),
+        Email(mail_server.url, "a@b.example", ("c@d.example\nBcc: canary@e.example",)),
+    )):  # fmt: skip
+        (problem,) = _tell(tmp_path / str(number), [receiver], STOPPED)
+        assert problem.startswith(f"alerts by {receiver.name} were not sent: ")
+        assert "canary" not in problem
+    assert mail_server.heard == []
+
+
 def test_a_failure_is_told_until_a_publication_stands_and_a_stop_is_the_audits(
     tmp_path: Path, webhook: Webhook
 ) -> None:
