@@ -9,12 +9,13 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from dagster_project import settings
 from dagster_project.alerts import signals, telling
 from dagster_project.alerts.receivers import AlertError, Email, Slack, Teams
 from dagster_project.alerts.signals import BREACHES, FAILED, STOP, Signal
 from dagster_project.alerts.teller import Teller
 from dagster_project.contracts.ledger import RUNS
-from dagster_project.errors import PublicationStoppedError, SalesforceError
+from dagster_project.errors import PublicationStoppedError, SalesforceError, SettingsError
 from dagster_project.home import Home
 from dagster_project.landing import AppendOnlyTable
 from tests.integration.alerts.conftest import MailServer, Webhook
@@ -172,3 +173,77 @@ def test_new_breaches_are_one_message_per_enforced_definition_and_backlog_is_no_
     assert told.title == "R07: 2 new records to look at: an amount"
     assert "006" not in told.text + told.title
     assert signals.of_breaches(tmp_path / "none.duckdb", tmp_path / "state", as_of) == []
+
+
+def test_a_chart_is_told_by_its_newest_point_alone(tmp_path: Path, webhook: Webhook) -> None:
+    home = Home(tmp_path)
+    home.current.mkdir(parents=True)
+    mart = home.current / "leanfunnel.duckdb"
+    with duckdb.connect(str(mart)) as connection:
+        connection.execute("CREATE SCHEMA mart; SET schema = 'mart'")
+        connection.execute(
+            "CREATE TABLE rpt_flow_health AS SELECT * FROM (VALUES "
+            "('reported', 'New', 'arrivals', DATE '2026-06-22', 'above limits', 'ok', 41.0, 'deals', 20.0, 5.0, 35.0), "
+            "('evidenced', 'New', 'arrivals', DATE '2026-06-22', 'above limits', 'ok', 41.0, 'deals', 20.0, 5.0, 35.0), "
+            "('reported', 'New', 'wip', DATE '2026-06-22', 'above limits', 'limits approximate', 9.0, 'deals', 2.0, 0.0, 4.0), "
+            "('reported', 'New', 'wins', DATE '2026-06-15', 'below limits', 'ok', 0.0, 'deals', 9.0, 3.0, 15.0), "
+            "('reported', 'New', 'wins', DATE '2026-06-22', 'none', 'ok', 8.0, 'deals', 9.0, 3.0, 15.0)"
+            ") AS t (basis, sales_process, metric, week_starts_on, signal, reads, value, unit, mean_value, lower_limit, upper_limit)"
+        )
+        connection.execute(
+            "CREATE TABLE rpt_definition_scorecard AS SELECT * FROM (VALUES "
+            "('R07', 1, 'an amount', 'all', 'run of 8', 'enforce', TRUE, DATE '2026-07-01', 0.5, 0.8, 0.7, 0.9), "
+            "('R07', 1, 'an amount', 'team', 'run of 8', 'enforce', TRUE, DATE '2026-07-01', 0.5, 0.8, 0.7, 0.9), "
+            "('R08', 1, 'a buyer', 'all', 'run of 8', 'observe', TRUE, DATE '2026-07-01', 0.5, 0.8, 0.7, 0.9), "
+            "('R09', 1, 'a response', 'all', 'run of 8', 'enforce', FALSE, DATE '2026-06-30', 0.5, 0.8, 0.7, 0.9)"
+            ") AS t (definition_id, definition_version, title, scope, signal, mode, is_latest, as_of_on, met_rate, mean_rate, "
+            "lower_limit, upper_limit)"
+        )
+    assert [one.key for one in signals.of_charts(mart)] == ["shift New arrivals", "shift R07 v1"]
+    teller = Teller(home, [Slack(webhook.url)])
+    teller.after_publication()
+    teller.after_publication()
+    assert [body["text"].splitlines()[0] for body in webhook.heard] == [
+        "*More than noise: arrivals in New*",
+        "*More than noise: rate of records that meet R07 (an amount)*",
+    ]
+    assert "41 deals, beside a mean of 20 and limits of 5 to 35" in webhook.heard[0]["text"]
+    with duckdb.connect(str(mart)) as connection:
+        connection.execute("UPDATE mart.rpt_flow_health SET signal = 'none' WHERE metric = 'arrivals'")
+    teller.after_publication()
+    assert len(webhook.heard) == 2
+    with duckdb.connect(str(mart)) as connection:
+        connection.execute(
+            "UPDATE mart.rpt_flow_health SET signal = 'above limits' WHERE metric = 'arrivals' AND basis = 'reported'"
+        )
+    teller.after_publication()
+    assert len(webhook.heard) == 3
+    assert teller.problems == []
+
+
+@pytest.mark.parametrize(
+    ("alerts", "environment", "told"),
+    [
+        ("[slack]", {}, "LEANFUNNEL_SLACK_WEBHOOK: alerts by slack lack their address"),
+        ("[slack]", {"LEANFUNNEL_SLACK_WEBHOOK": "http://hooks.example/canary"}, "would be sent in the clear"),
+        ("[teams]", {"LEANFUNNEL_TEAMS_WEBHOOK": "canary"}, "is no address of that kind"),
+        ("[email]", {"LEANFUNNEL_SMTP_URL": "https://u:canary@mail.example"}, "is no address of that kind"),
+        ("[email]", {"LEANFUNNEL_SMTP_URL": "smtps://u:canary@mail.example"}, "need email_from and email_to"),
+        ("[email]", {"LEANFUNNEL_SMTP_URL": "smtps://u:canary@mail.example:port"}, "is no address of that kind"),
+        ("[pager]", {}, "alerts.0"),
+    ],
+)  # fmt: skip
+def test_a_receiver_without_a_sound_address_is_refused_and_the_address_not_shown(
+    tmp_path: Path, alerts: str, environment: dict[str, str], told: str
+) -> None:
+    (tmp_path / "leanfunnel.yml").write_text(f"alerts: {alerts}\n")
+    with pytest.raises(SettingsError, match=told) as refused:
+        settings.load(tmp_path, environment, dotenv=tmp_path / "none").receivers()
+    assert "canary" not in str(refused.value)
+
+
+def test_nobody_is_told_by_default(tmp_path: Path) -> None:
+    given = {"LEANFUNNEL_SLACK_WEBHOOK": "https://hooks.example/canary"}
+    loaded = settings.load(tmp_path, given, dotenv=tmp_path / "none")
+    assert loaded.receivers() == ()
+    assert loaded.teller is None
