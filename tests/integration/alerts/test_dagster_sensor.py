@@ -22,7 +22,7 @@ from dagster import (
 
 from dagster_project.assets.telling import build_failure_sensor
 from dagster_project.resources import LeanfunnelResource
-from tests.integration.alerts.conftest import Webhook
+from tests.integration.conftest import Webhook
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from dagster_project.alerts.teller import Teller
 from dagster_project.contracts.worklist import COLUMNS, Worklist
 from dagster_project.errors import SettingsError
 from dagster_project.home import Home
-from tests.integration.alerts.conftest import MailServer, Webhook
+from tests.integration.conftest import MailServer, Webhook
 
 
 def _breach(number: int, rule: str, who: str, **more: Any) -> dict[str, Any]:

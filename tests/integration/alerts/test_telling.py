@@ -18,7 +18,7 @@ from dagster_project.contracts.ledger import RUNS
 from dagster_project.errors import PublicationStoppedError, SalesforceError, SettingsError
 from dagster_project.home import Home
 from dagster_project.landing import AppendOnlyTable
-from tests.integration.alerts.conftest import MailServer, Webhook
+from tests.integration.conftest import MailServer, Webhook
 
 AT = datetime(2026, 7, 1, 6, tzinfo=UTC)
 STOPPED = Signal(STOP, "stop R01 v1", "Publication stopped by R01", "37 ids twice")

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from salesforce_simulator.process import running_simulator
+from tests.integration.conftest import Webhook
 
 EMAIL_KEY = "canary-email-key-of-32-characters"
 
@@ -323,10 +324,7 @@ def test_a_back_fill_gives_way_to_the_full_path(result, tmp_path: Path) -> None:
     assert yaml.safe_load((folder / "dagster.yaml").read_text())["freshness"]["enabled"]
 
 
-def test_a_failed_run_is_told_once_by_the_sensor(result) -> None:
-    import threading
-    from http.server import BaseHTTPRequestHandler, HTTPServer
-
+def test_a_failed_run_is_told_once_by_the_sensor(result, webhook: Webhook) -> None:
     from dagster import (
         AssetKey,
         AssetSelection,
@@ -343,23 +341,11 @@ def test_a_failed_run_is_told_once_by_the_sensor(result) -> None:
     from dagster_project.resources import LeanfunnelResource
 
     _, _, home, org, instance = result
-    heard: list[str] = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     file = home / "leanfunnel.yml"
     file.write_text("alerts: [slack]\n")
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("LEANFUNNEL_SLACK_WEBHOOK", f"http://127.0.0.1:{server.server_address[1]}/canary-hook")
+            patch.setenv("LEANFUNNEL_SLACK_WEBHOOK", webhook.url)
             defs = build_defs(settings.load())
             assert {schedule.name for schedule in defs.schedules} == {"every_morning", "every_monday"}
             (sensor,) = defs.sensors
@@ -379,10 +365,8 @@ def test_a_failed_run_is_told_once_by_the_sensor(result) -> None:
                     sensor_name=sensor.name, dagster_event=event, dagster_instance=instance, dagster_run=run.dagster_run
                 ).for_run_failure()
                 sensor(context)
-        (text,) = heard
+        (text,) = [body["text"] for body in webhook.heard]
         assert text.startswith("*The run failed*")
         assert org["client_secret"] not in text
     finally:
         file.unlink()
-        server.shutdown()
-        server.server_close()
