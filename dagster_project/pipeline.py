@@ -765,7 +765,9 @@ def _as_known(
             todo="Give --known-at the instant of an extraction (`leanfunnel show rpt_runs` lists them) or a later one.",
         )
     read_at: dict[str, str] = {}
-    for row in RunLog(request.home.state).rows(known_at).to_pylist():  # ordered by run: the newest look at an object stays
+    for row in (
+        RunLog(request.home.state).rows(known_at).to_pylist()
+    ):  # ordered by run: the newest look at an object stays
         if row["state"] in ("landed", "unchanged"):
             read_at[row["object"]] = row["read_at"].isoformat()
     for name, state in then.items():
