@@ -30,8 +30,6 @@ from bench import large_home
 from dagster_project import pipeline
 
 ROUNDS = 3
-#: The setting `memory_limit` of our side, for DuckDB; the libraries of two processes come on top. Plain SQL takes what it likes.
-MEMORY_LIMIT = "400MB"
 _ENTITIES = (
     "activity", "currency", "landed_object", "lead", "loss_reasons", "opportunity", "opportunity_load", "stage", "stage_visit",
 )  # fmt: skip
@@ -99,7 +97,6 @@ def main() -> None:
         "sql_s": round(sql, 2),
         "rules_alone": {side: [one["rules_s"] for one in found[side]] for side in found},
         "start_up_s": [one["start_up_s"] for one in found["ours"]],
-        "memory_limit": MEMORY_LIMIT,
         "peak_mb": max(one["peak_mb"] for one in found["ours"]),
         "sql_peak_mb": max(one["peak_mb"] for one in found["sql"]),
     }  # fmt: skip
@@ -182,7 +179,7 @@ def _ours(home: Path) -> dict[str, Any]:
     if {one.id for one in definitions} != set(RULES):
         sys.exit("the rules here are not those that ship: " + str({one.id for one in definitions} ^ set(RULES)))
     shutil.rmtree(request.home.state, ignore_errors=True)
-    os.environ.update(dbt_environment(request.home, MEMORY_LIMIT))
+    os.environ.update(dbt_environment(request.home))
     project, place = str(request.dbt_project), home / "warehouse" / "dbt"
     common = ["--project-dir", project, "--profiles-dir", project, "--target-path", str(place / "target"),
               "--log-path", str(place / "logs"), "--quiet", "--no-print", "--log-level", "none"]  # fmt: skip
@@ -198,9 +195,8 @@ def _ours(home: Path) -> dict[str, Any]:
         DuckDBConnectionManager.close_all_connections()
         judged = time.monotonic()
         report = contracts.audit(
-            request.home.conformed, definitions, request.home.state, as_of=plan.as_of, run_id="bench", process=auditor,
-            memory_limit=MEMORY_LIMIT,
-        )  # fmt: skip
+            request.home.conformed, definitions, request.home.state, as_of=plan.as_of, run_id="bench", process=auditor
+        )
     ended = time.monotonic()
     # the large org has no leads, so their rules are not configured there
     unmeasured = {one.definition_id for one in report.results if one.state != "measured"}

@@ -92,13 +92,15 @@ def run(
     from dagster_project import pipeline
 
     settings = settings_of(home)
-    with _progress() as progress:
-        outcome = pipeline.run(
-            settings.request(
-                as_of=as_of, known_at=known_at, from_landing=from_landing, rebuild=rebuild, reconcile=reconcile
-            ),
-            progress=progress,
-        )
+    request = settings.request(
+        as_of=as_of, known_at=known_at, from_landing=from_landing, rebuild=rebuild, reconcile=reconcile
+    )
+    try:
+        with _progress() as progress:
+            outcome = pipeline.run(request, progress=progress)
+    finally:
+        for problem in request.teller.problems if request.teller else ():
+            click.echo(f"look       {problem}", err=True)
     _tell_run(outcome)
 
 
@@ -135,8 +137,8 @@ def show(home: Path | None, view: str | None, output: str, limit: int | None) ->
 
 
 for _command in (
-    commands_work.breaches, commands_work.decide, commands_work.sample, commands_definitions.definitions, commands_erasure.forget,
-    commands_erasure.retain, commands_writeback.writeback, commands_publish.publish,
+    commands_work.breaches, commands_work.decide, commands_work.digest, commands_work.sample, commands_definitions.definitions,
+    commands_erasure.forget, commands_erasure.retain, commands_writeback.writeback, commands_publish.publish,
 ):  # fmt: skip
     leanfunnel.add_command(_command)
 

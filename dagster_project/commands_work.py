@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dagster_project.errors import SettingsError
 from dagster_project.options import FORMAT, HOME, Day, publication_of, settings_of
 
 if TYPE_CHECKING:
@@ -286,3 +287,32 @@ def sample(
     names = ["of", *told_shares[0][1].__dataclass_fields__]
     report.write_rows(names, [[span, *vars(one).values()] for span, one in told_shares], output)
     click.echo(f"kept       {count} verdicts on the week of {monday}", err=True)
+
+
+@click.command()
+@click.option("--send", "sending", is_flag=True, help="Send it to those who did not get this week's.")
+@HOME
+def digest(sending: bool, home: Path | None) -> None:
+    """Show the weekly digest: for each person at most ten items with fixes, for managers counts by cause; or send it.
+
+    People get their own items by e-mail, to the addresses in addresses.csv of the home (owner,address).
+    """
+    from dagster_project.alerts import digest as digests
+
+    settings = settings_of(home)
+    if not sending:
+        found = digests.read(settings.home)
+        for who, (title, text) in [("managers", found.counts), *sorted(found.by_person.items())]:
+            click.echo(f"== {who}: {title}\n{text}\n")
+        return
+    teller = settings.teller
+    if teller is None:
+        raise SettingsError(
+            "nobody is named who could get it.", where=str(settings.home.settings_file), todo="Write alerts: [email], say; see README."
+        )  # fmt: skip
+    for line in digests.send(settings.home, teller):
+        click.echo(line)
+    for problem in teller.problems:
+        click.echo(f"look       {problem}", err=True)
+    if teller.problems:
+        raise SystemExit(1)

@@ -14,6 +14,7 @@ from dagster_project.assets.contracts import build_contracts
 from dagster_project.assets.landed import build_back_fill, build_landed
 from dagster_project.assets.prepared import build_prepared
 from dagster_project.assets.published import build_published
+from dagster_project.assets.telling import build_failure_sensor, digest_schedule, weekly_digest
 from dagster_project.assets.transformed import build_transformed
 from dagster_project.assets.written_back import build_written_back
 from dagster_project.jobs import back_fill, daily_schedule, full_path
@@ -25,7 +26,9 @@ def build_defs(loaded: settings.Settings | None = None, **overrides: Any) -> Def
     loaded = loaded or settings.load()
     manifest = prepared_manifest(loaded)
     conformed, measured = build_transformed(manifest, "conform"), build_transformed(manifest, "measure")
-    resources = {"leanfunnel": LeanfunnelResource(home=str(loaded.home.root)), "dbt": dbt_resource(loaded), **overrides}
+    leanfunnel, zone = LeanfunnelResource(home=str(loaded.home.root)), loaded.options.reporting_timezone or "UTC"
+    tells = bool(loaded.options.alerts)
+    resources = {"leanfunnel": leanfunnel, "dbt": dbt_resource(loaded), **overrides}
     return Definitions(
         assets=[
             build_landed(),
@@ -37,8 +40,9 @@ def build_defs(loaded: settings.Settings | None = None, **overrides: Any) -> Def
             build_published(_keys(measured)),
             *([] if loaded.options.write_back == "off" else [build_written_back()]),
         ],
-        jobs=[full_path, back_fill],
-        schedules=[daily_schedule(loaded.options.reporting_timezone or "UTC")],
+        jobs=[full_path, back_fill, *([weekly_digest] if tells else [])],
+        schedules=[daily_schedule(zone), *([digest_schedule(zone)] if tells else [])],
+        sensors=[build_failure_sensor(leanfunnel)] if tells else [],
         resources=resources,
     )
 

@@ -202,6 +202,18 @@ def run(request: Request, *, progress: Progress = silent, last_extraction: bool 
 
     `last_extraction`, with a request from the landing: as of it, also where what it brought was never published.
     """
+    try:
+        report = _run(request, progress, last_extraction)
+    except LeanfunnelError as error:
+        if request.teller:
+            request.teller.after_failure(error)
+        raise
+    if request.teller and not report.plan.is_replay:
+        request.teller.after_publication()
+    return report
+
+
+def _run(request: Request, progress: Progress, last_extraction: bool) -> RunReport:
     import time
 
     seconds: dict[str, float] = {}
@@ -543,6 +555,11 @@ def audit(
     if report.stops and not plan.is_replay:
         reasons = {stop.definition_id: stop.stop_reason or stop.title for stop in report.stops}
         mark_stale(request.home.published, Stale(plan.as_of.isoformat(), reasons))
+    if request.teller and not plan.is_replay:
+        published = current_manifest(request.home)
+        request.teller.after_audit(
+            report.stops, as_of=plan.as_of, published_as_of=published.as_of if published else None
+        )
     if raise_on_stop and report.stops:
         _stop(request, plan, report)
     return report

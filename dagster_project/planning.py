@@ -21,6 +21,7 @@ from dagster_project.home import Home, stamp
 from dagster_project.warehouse import MEMORY_LIMIT
 
 if TYPE_CHECKING:  # a run with nothing to do imports neither dbt nor Great Expectations
+    from dagster_project.alerts.teller import Teller
     from dagster_project.contracts.overrides import Override
     from dagster_project.landing import LandingLog
     from dagster_project.publish.publication import Manifest
@@ -59,6 +60,7 @@ class Request:
     bounds: Bounds | None = None
     keep_publications: int = 3
     memory_limit: str = MEMORY_LIMIT
+    teller: Teller | None = None
     retention_days: Mapping[str, int] = field(default_factory=dict)
     api_version: str = "62.0"
 

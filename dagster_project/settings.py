@@ -11,7 +11,8 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -25,6 +26,10 @@ from dagster_project.salesforce.budget import ROWS_A_WINDOW, Bounds
 from dagster_project.salesforce.guards import Addresses
 from dagster_project.salesforce.objects import MAPPED_FIELDS, OBJECTS, TEAM
 
+if TYPE_CHECKING:
+    from dagster_project.alerts.receivers import Receiver
+    from dagster_project.alerts.teller import Teller
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 """The checkout: `dbt/` and the shipped `expectations/` lie beside the package."""
 
@@ -33,9 +38,17 @@ _PLACES = {
     "LEANFUNNEL_NO_SKIP": "tests only",
     "LEANFUNNEL_CONFORMED": "set by leanfunnel for dbt",
     "LEANFUNNEL_BUILDING": "set by leanfunnel for dbt",
+    "LEANFUNNEL_MEMORY_LIMIT": "set by leanfunnel for dbt",
     "LEANFUNNEL_EMAIL_KEY": "the key that e-mail addresses are hashed with",
     "LEANFUNNEL_EMAIL_KEY_FILE": "a file that holds it",
 }
+_RECEIVER_SECRETS = {
+    "slack": "LEANFUNNEL_SLACK_WEBHOOK",
+    "teams": "LEANFUNNEL_TEAMS_WEBHOOK",
+    "email": "LEANFUNNEL_SMTP_URL",
+}
+_PLACES |= dict.fromkeys(_RECEIVER_SECRETS.values(), "where alerts go")
+_PLACES |= {f"{name}_FILE": "a file that holds it" for name in _RECEIVER_SECRETS.values()}
 _Model = TypeVar("_Model", bound=BaseModel)
 _SHORTEST_KEY = 16
 _NO_PATH = "*?[]%\\"
@@ -78,10 +91,16 @@ class RunOptions(BaseModel):
     refresh_formulas_days: int = Field(
         7, ge=1, le=365, description="every so many days calculated fields are read anew"
     )
+    alerts: list[Literal["slack", "teams", "email"]] = Field(
+        default_factory=list,
+        description="who is told of stops, new breaches, shifts and failures; and of the weekly digest",
+    )
+    email_from: str | None = Field(None, description="the sender of alerts by e-mail")
+    email_to: list[str] = Field(default_factory=list, description="who gets alerts by e-mail, and the digest's counts")
     memory_limit: str = Field(
         Request.memory_limit,
         pattern=r"^[1-9][0-9]* ?(MB|GB|MiB|GiB)$",
-        description="how much DuckDB may hold in memory, like 2GB; what does not fit is put on the disk meanwhile",
+        description="how much DuckDB may hold in memory, like 4GB; default: four fifths of the machine's",
     )
     keep_publications: int = Field(3, ge=1, le=100, description="how many publications are kept")
     api_calls_per_run: int | None = Field(
@@ -189,6 +208,35 @@ class Settings(BaseModel):
     login: SalesforceLogin
     options: RunOptions
     email_key: SecretStr | None = None
+    slack_webhook: SecretStr | None = None
+    teams_webhook: SecretStr | None = None
+    smtp_url: SecretStr | None = None
+
+    def receivers(self) -> tuple[Receiver, ...]:
+        """Who is told, as `alerts` says. Raises SettingsError where one lacks its address."""
+        from dagster_project.alerts.receivers import Email, Slack, Teams
+
+        found: list[Receiver] = []
+        options = self.options
+        for kind, secret in (("slack", self.slack_webhook), ("teams", self.teams_webhook), ("email", self.smtp_url)):
+            if kind not in options.alerts:
+                continue
+            name = _RECEIVER_SECRETS[kind]
+            if secret is None:
+                raise SettingsError(
+                    f"alerts by {kind} lack their address.", where=name, todo="Set it (see .env.example), or take it out of `alerts`."
+                )  # fmt: skip
+            address = secret.get_secret_value()
+            _check_address(name, address, mail=kind == "email")
+            if kind == "email":
+                if not options.email_from or not options.email_to:
+                    raise SettingsError(
+                        "alerts by email need email_from and email_to.", where=str(self.home.settings_file), todo="Write both."
+                    )  # fmt: skip
+                found.append(Email(address, options.email_from, tuple(options.email_to)))
+            else:
+                found.append(Slack(address) if kind == "slack" else Teams(address))
+        return tuple(found)
 
     @property
     def addresses(self) -> Addresses:
@@ -216,6 +264,15 @@ class Settings(BaseModel):
     def dbt_project(self) -> Path:
         """The dbt project shipped beside the package."""
         return REPOSITORY / "dbt"
+
+    @property
+    def teller(self) -> Teller | None:
+        """Who tells the receivers; None where `alerts` names none. Raises SettingsError where an address is missing."""
+        if not self.options.alerts:
+            return None
+        from dagster_project.alerts.teller import Teller
+
+        return Teller(self.home, self.receivers())
 
     def request(
         self,
@@ -252,6 +309,7 @@ class Settings(BaseModel):
             bounds=self.bounds,
             keep_publications=options.keep_publications,
             memory_limit=options.memory_limit,
+            teller=self.teller,
             retention_days=options.retention_days,
             api_version=self.login.api_version,
         )
@@ -278,6 +336,7 @@ def load(
         login=_login(values),
         options=read_options(resolved.settings_file),
         email_key=_email_key(values),
+        **{name.removeprefix("LEANFUNNEL_").lower(): _secret(values, name) for name in _RECEIVER_SECRETS.values()},
     )
 
 
@@ -327,18 +386,41 @@ def read_options(path: Path) -> RunOptions:
     return _validated(RunOptions, raw, where=str(path))
 
 
+def _secret(values: Mapping[str, str], name: str) -> SecretStr | None:
+    """A secret from the environment, or from the file that it names; None where it is not set."""
+    file = values.get(f"{name}_FILE")
+    text = values.get(name) or (_secret_file(f"{name}_FILE", file) if file else "")
+    return SecretStr(text) if text else None
+
+
+def _check_address(name: str, address: str, *, mail: bool) -> None:
+    """Raises SettingsError, without the address, where it is none or would send in the clear to another machine."""
+    from dagster_project.alerts.receivers import is_local
+
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    known = ("smtp", "smtps") if mail else ("https", "http")
+    if not host or parts.scheme not in known:
+        wanted = "smtps://user:password@host:465" if mail else "https://…"
+        raise SettingsError("is no address of that kind.", where=name, todo=f"Write {wanted}.")
+    if parts.scheme == "http" and not is_local(host):
+        raise SettingsError("would be sent in the clear.", where=name, todo="Use the https address.")
+
+
 def _email_key(values: Mapping[str, str]) -> SecretStr | None:
     name = "LEANFUNNEL_EMAIL_KEY"
-    key = values.get(name) or (
-        _secret_file(f"{name}_FILE", values[f"{name}_FILE"]) if values.get(f"{name}_FILE") else ""
-    )
+    secret = _secret(values, name)
+    key = secret.get_secret_value() if secret else ""
     if key and len(key) < _SHORTEST_KEY:
         raise SettingsError(
             f"the key has fewer than {_SHORTEST_KEY} characters, so addresses could be guessed from their hashes.",
             where=name,
             todo="Make one, for example with `openssl rand -hex 32`, and keep it: another key gives other hashes.",
         )
-    return SecretStr(key) if key else None
+    return secret
 
 
 def _secret_file(name: str, path: str) -> str:

@@ -18,6 +18,7 @@ from dagster import (
 
 from dagster_project import pipeline
 from dagster_project.assets.failing import told
+from dagster_project.assets.telling import log_problems
 from dagster_project.contracts import Definition
 from dagster_project.resources import WAREHOUSE_POOL, LeanfunnelResource
 
@@ -61,6 +62,7 @@ def build_contracts(definitions: Sequence[Definition], audited: Sequence[AssetKe
         with told(), pipeline.writing(request.home, wait_seconds=3600):
             plan = pipeline.read_plan(request.home)
             report = pipeline.audit(request, plan, raise_on_stop=False)
+        log_problems(context, request.teller)
         for table in AUDIT_TABLES:
             yield MaterializeResult(asset_key=["audit", table], metadata={"as_of": plan.as_of.isoformat()})
         by_id = {result.definition_id: result for result in report.results}

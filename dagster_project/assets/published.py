@@ -7,6 +7,7 @@ from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, Materiali
 from dagster_project import pipeline
 from dagster_project.assets.failing import told
 from dagster_project.assets.landed import DAILY
+from dagster_project.assets.telling import log_problems
 from dagster_project.resources import WAREHOUSE_POOL, LeanfunnelResource
 
 
@@ -26,6 +27,9 @@ def build_published(marts: Sequence[AssetKey]) -> AssetsDefinition:
         request = leanfunnel.request()
         with told(), pipeline.writing(request.home, wait_seconds=3600):
             manifest = pipeline.publish(request, pipeline.read_plan(request.home))
+        if request.teller:
+            request.teller.after_publication()
+        log_problems(context, request.teller)
         return MaterializeResult(
             metadata={
                 "publication_id": manifest.publication_id,

@@ -44,6 +44,9 @@ CANARIES = {
     "SALESFORCE_PRIVATE_KEY": "",  # the fixture's
     "SALESFORCE_ACCESS_TOKEN": "00D000000000001!canary.Access_Token4",
     "LEANFUNNEL_EMAIL_KEY": "canary-email-key-of-32-characters-5",
+    "LEANFUNNEL_SLACK_WEBHOOK": "https://hooks.slack.example/services/canary-slack-6",
+    "LEANFUNNEL_TEAMS_WEBHOOK": "https://teams.example/workflows/canary-teams-7",
+    "LEANFUNNEL_SMTP_URL": "smtps://canary-user-8:canary-mail-password-8@mail.example:465",
 }
 LOGINS = {
     "client_credentials": {"SALESFORCE_CLIENT_ID": "id", "SALESFORCE_CLIENT_SECRET": ""},
@@ -82,7 +85,14 @@ def test_every_secret_setting_has_a_canary_and_may_come_from_a_file(tmp_path: Pa
         (tmp_path / name).write_text(canary or key)
         environment[f"{name}_FILE"] = str(tmp_path / name)
     loaded = settings.load(tmp_path, environment, dotenv=tmp_path / "none")
-    assert {f"SALESFORCE_{field.upper()}" for field in settings._SECRETS} | {"LEANFUNNEL_EMAIL_KEY"} == set(CANARIES)
+    assert {f"SALESFORCE_{field.upper()}" for field in settings._SECRETS} | {"LEANFUNNEL_EMAIL_KEY"} | set(
+        settings._RECEIVER_SECRETS.values()
+    ) == set(CANARIES)
+    (tmp_path / "leanfunnel.yml").write_text(
+        "alerts: [slack, teams, email]\nemail_from: a@b.example\nemail_to: [c@d.example]\n"
+    )
+    loaded = settings.load(tmp_path, environment, dotenv=tmp_path / "none")
+    assert [one.name for one in loaded.receivers()] == ["slack", "teams", "email"]
     for field in settings._SECRETS:
         value = getattr(loaded.login, field)
         assert value is not None

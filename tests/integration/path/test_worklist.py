@@ -184,3 +184,53 @@ def test_a_week_s_sample_is_saved_filled_in_and_read_back(demo) -> None:
         name: sum(r["stratum"] == name for r in rows) for name in ("open", "lost", "won", "dropped at lead")
     }
     assert {row["reads"] for row in told} == {"too few"}
+
+
+def test_people_are_told_once_and_get_a_digest(demo) -> None:
+    """Slack is a webhook on loopback; a run fails twice, then one succeeds."""
+    import json
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    heard: list[str] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    file = demo.home / "leanfunnel.yml"
+    before = file.read_text() if file.exists() else None
+    file.write_text(f"{before or ''}\nalerts: [slack]\n")
+    hook = {"LEANFUNNEL_SLACK_WEBHOOK": f"http://127.0.0.1:{server.server_address[1]}/services/canary-hook"}
+    try:
+        refused = demo.command("run")
+        assert refused.returncode == 2
+        assert "LEANFUNNEL_SLACK_WEBHOOK: alerts by slack lack their address" in refused.stderr
+        for _ in range(2):
+            assert demo.command("run", SALESFORCE_CLIENT_SECRET="wrong", **hook).returncode == 3
+        assert [text.splitlines()[0] for text in heard] == ["*The run failed*"]
+        demo.run(**hook)
+        demo.run("--rebuild", "--from-landing", **hook)
+        # the charts of the demo company show shifts in its newest week or none; whatever they show is told once
+        later = [text.splitlines()[0] for text in heard[1:]]
+        assert all(title.startswith("*More than noise: ") for title in later)
+        assert len(later) == len(set(later))
+        shown = demo.command("digest", **hook)
+        assert shown.returncode == 0, shown.stderr
+        assert shown.stdout.startswith("== managers: Open breaches by cause, 2026-W")
+        assert "items to look at" in shown.stdout
+        told = len(heard)
+        assert demo.command("digest", "--send", **hook).stdout == "counts by slack: sent\n"
+        assert "sent already in 2026-W" in demo.command("digest", "--send", **hook).stdout
+        assert len(heard) == told + 1
+        assert not any("canary-hook" in path.read_text(errors="replace") for path in demo.home.rglob("*.json"))
+    finally:
+        server.shutdown()
+        server.server_close()
+        file.unlink() if before is None else file.write_text(before)
