@@ -692,7 +692,9 @@ def _verdict(bounds: tuple[float, float, float]) -> str:
     return "ours does not beat it: " + ("it is better" if bounds[2] < 0 else "no difference shown")
 
 
-def test_brier_equals_numpy_on_pipelines_rebuilt_by_hand(mart: Mart) -> None:
+def test_brier_equals_sklearn_and_numpy_on_pipelines_rebuilt_by_hand(mart: Mart) -> None:
+    from sklearn.metrics import brier_score_loss
+
     curves = _all_curves(mart)
     to_end = {row["week_no"]: row["weeks_to_end"] for row in mart.rows("select * from mart.dim_forecast_week")}
     rebuilt = _rebuilt(mart)
@@ -732,6 +734,7 @@ def test_brier_equals_numpy_on_pipelines_rebuilt_by_hand(mart: Mart) -> None:
             else np.array([said[row["method"]] for said, _ in groups[key]])
         )
         brier = float(((p - o) ** 2).mean())
+        assert brier_score_loss(o, p, labels=[0, 1]) == pytest.approx(brier, abs=1e-9)
         briers[*key, row["method"]] = brier
         assert row["brier"] == pytest.approx(brier, abs=1e-12), (key, row["method"])
         assert row["base_rate"] == pytest.approx(o.mean())
