@@ -50,7 +50,7 @@ unit: $(VENV)/.dev
 integration: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 --dist load tests/integration
 
-coverage: $(VENV)/.dev ## do the 95 % intervals of conversion cover the planted value? 200 seeds
+coverage: $(VENV)/.dev ## do the 95 % intervals of conversion, medians and forecast cover the truth? 200 seeds
 	$(BIN)/python -m bench.coverage --seeds 200
 
 constraints: $(VENV)/.dev ## is the planted constraint named, and nothing where none is? 360 generated orgs

@@ -1,10 +1,12 @@
-"""Do the nominal 95 % intervals of stage conversion cover what was planted?
+"""Do the nominal 95 % intervals of stage conversion, of median days and of the forecast cover the truth?
 
     make coverage        (python -m bench.coverage --seeds 200)
 
 Each seed is a company of its own: one sales process per seed and process in one warehouse, so that one dbt build measures all
-of them with the models that ship. The generator draws each outcome apart from the dwell, and every dwell ends within the
-conversion window: P(onward within the window | first entry) is the planted probability. The last line is one JSON object.
+of them with the models that ship. Conversion: the demo companies, whose generator draws each outcome apart from the dwell, and
+every dwell ends within the conversion window: P(onward within the window | first entry) is the planted probability. Medians and
+forecast: the companies of `bench.steady`, whose dwell has a known median, and whose future is simulated on: what is won in the
+current quarter and in each of the three after it. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from datetime import time as clock
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench import steady
 from dagster_project.contracts import load_terms, terms_table
 from dagster_project.home import Home
 from dagster_project.salesforce.objects import catalogue
@@ -42,23 +46,7 @@ def measure(seeds: range, opportunities: int, folder: Path) -> dict[str, Any]:
     """Coverage over `seeds` companies of `opportunities` deals each, by interval and stage. Raises WarehouseError."""
     home = Home(folder)
     planted = _land(home, seeds, opportunities)
-    with open_database(home.conformed) as connection:
-        columns = {path.stem: frozenset(pq.read_schema(path).names) for path in home.landing.glob("*.parquet")}
-        files = {n: landing_views.LandedFiles([str(home.landing / f"{n}.parquet")], c) for n, c in columns.items()}
-        landing_views.create_landing_views(connection, catalogue(), files)
-        instant = NOW.replace(tzinfo=None)
-        run = control.RunRow(
-            "coverage", instant, instant.date(), instant, "00D", "http://127.0.0.1", None, 20, 90, "UTC", 1, 0.2
-        )
-        stages = stage_map.propose(connection)
-        control.write_control(
-            connection,
-            run,
-            [stage.row for stage in stages],
-            [],
-            [],
-            terms=TERMS,
-        )
+    _tell(home, NOW, None)
     build = DbtBuild(ROOT / "dbt", home)
     build.build("conform", only="rpt_stage_conversion")
     build.build("measure", only="rpt_stage_conversion")
@@ -68,6 +56,56 @@ def measure(seeds: range, opportunities: int, folder: Path) -> dict[str, Any]:
             FROM mart.rpt_stage_conversion
             WHERE basis = 'reported' AND cohort = 'all' AND exit_kind = 'onward' AND reads = 'ok'""").fetchall()
     return _compare(rows, planted, len(seeds), opportunities)
+
+
+def measure_steady(seeds: range, folder: Path) -> dict[str, Any]:
+    """Coverage of the median days (by stage) and of the forecast (by quarter) over `seeds` lines. Raises WarehouseError."""
+    home = Home(folder)
+    lines = [steady.walk(seed) for seed in seeds]
+    steady.land(lines, home.landing)
+    _tell(home, steady.AS_OF, steady.stage_map(lines))
+    build = DbtBuild(ROOT / "dbt", home)
+    build.build("conform", only="rpt_forecast", tests=False)
+    for view in ("rpt_forecast", "rpt_stage_duration"):
+        build.build("measure", only=view, tests=False)
+    hits: dict[str, dict[str, list[bool]]] = {"median": defaultdict(list), "forecast": defaultdict(list)}
+    by_name = {line.process: line for line in lines}
+    with duckdb.connect(str(home.building), read_only=True) as mart:
+        medians = mart.execute("""
+            SELECT stage_name, km_p50_lower_days, km_p50_upper_days FROM mart.rpt_stage_duration
+            WHERE basis = 'reported' AND km_p50_lower_days IS NOT NULL""").fetchall()
+        forecasts = mart.execute("""
+            SELECT sales_process, quarter_offset, starts_on, ends_before, forecast_lower, forecast_upper FROM mart.rpt_forecast
+            WHERE sales_process <> 'all processes' AND forecast_lower IS NOT NULL""").fetchall()
+    for stage, low, high in medians:
+        planted = steady.median_days(steady.STAGES.index(stage))
+        hits["median"][stage].append(low <= planted and (high is None or planted <= high))
+    for process, offset, starts, ends, low, high in forecasts:
+        won = by_name[process].won_money(_midnight(starts), _midnight(ends))
+        hits["forecast"][f"quarter {offset:+d}"].append(low <= won <= high)
+    return {
+        "deals": sum(len(line.amount) for line in lines),
+        "intervals": {kind: sum(map(len, found.values())) for kind, found in hits.items()},
+        **_shares(hits),
+    }
+
+
+def _tell(home: Home, instant: datetime, stages: list[Any] | None) -> None:
+    """Landing views and control tables; without `stages` the map is proposed from the landing."""
+    with open_database(home.conformed) as connection:
+        columns = {path.stem: frozenset(pq.read_schema(path).names) for path in home.landing.glob("*.parquet")}
+        files = {n: landing_views.LandedFiles([str(home.landing / f"{n}.parquet")], c) for n, c in columns.items()}
+        landing_views.create_landing_views(connection, catalogue(), files)
+        as_of = instant.replace(tzinfo=None)
+        run = control.RunRow(
+            "coverage", as_of, as_of.date(), as_of, "00D", "http://127.0.0.1", None, 20, 90, "UTC", 1, 0.2
+        )
+        rows = stages or [stage.row for stage in stage_map.propose(connection)]
+        control.write_control(connection, run, rows, [], [], terms=TERMS)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, clock(), UTC)
 
 
 def _land(home: Home, seeds: range, opportunities: int) -> dict[tuple[str, str], float]:
@@ -122,9 +160,15 @@ def _compare(
         "opportunities_per_seed": opportunities,
         "intervals": sum(map(len, hits["wilson"].values())),
         "covered": sum(map(sum, hits["wilson"].values())),
+        **_shares(hits),
+    }
+
+
+def _shares(hits: dict[str, dict[str, list[bool]]]) -> dict[str, Any]:
+    return {
         "coverage": {method: _share(found) for method, found in hits.items()},
-        "coverage_by_stage": {
-            method: {stage: round(sum(h) / len(h), 4) for stage, h in sorted(found.items())}
+        "coverage_by_part": {
+            method: {part: round(sum(h) / len(h), 4) for part, h in sorted(found.items())}
             for method, found in hits.items()
         },
     }
@@ -145,10 +189,19 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-        figures = measure(seeds, arguments.opportunities, Path(folder) / "home")
-    for method, stages in figures["coverage_by_stage"].items():
-        for stage, share in stages.items():
-            print(f"{method:<16}{stage:<40}{share:.1%}")
+        figures = measure(seeds, arguments.opportunities, Path(folder) / "demo")
+        steadily = measure_steady(seeds, Path(folder) / "steady")
+    figures = {
+        "seeds": arguments.seeds,
+        "opportunities_per_seed": arguments.opportunities,
+        "steady_deals": steadily["deals"],
+        "intervals": {"conversion": figures["intervals"], **steadily["intervals"]},
+        **{name: {**figures[name], **steadily[name]} for name in ("coverage", "coverage_by_part")},
+    }
+    for method, parts in figures["coverage_by_part"].items():
+        for part, share in parts.items():
+            print(f"{method:<16}{part:<40}{share:.1%}")
+        print(f"{method:<16}{'all':<40}{figures['coverage'][method]:.1%}")
     figures["seconds"] = round(time.monotonic() - started, 1)
     print(json.dumps(figures))
     return 0 if all(0.92 <= share <= 0.98 for share in figures["coverage"].values()) else 1

@@ -474,7 +474,9 @@ def prepare(request: Request, plan: Plan) -> None:
     wanted = [one.row for one in targets.read(request.home.targets, processes)]
     log = LandingLog(request.home.landing)
     states = {name: log.state(name) for name in log.objects()}
-    looks = log.last_looks()
+    if plan.known_at < datetime.fromisoformat(org.server_time):
+        states, org = _as_known(request, log, states, org, plan.known_at)
+    looks = log.last_looks(plan.known_at)
     landed_inventory = log.inventory()
     inventory = [(row.object, row.field, row.status) for row in landed_inventory]
     inventory += mapped_inventory(
@@ -759,6 +761,35 @@ def _corporate_currency(connection: Any) -> str | None:
         'SELECT arg_max("IsoCode", _batch_seq) FROM landing.currency_type WHERE "IsCorporate"'
     ).fetchone()
     return str(row[0]) if row and row[0] else None
+
+
+def _as_known(
+    request: Request, log: LandingLog, states: Mapping[str, ObjectState], org: Org, known_at: datetime
+) -> tuple[dict[str, ObjectState], Org]:
+    """The landing as its commits told of it at `known_at`, and when each object had been read by then. Raises SettingsError
+    where what every figure rests on had not been extracted yet."""
+    from dagster_project.landing.run_log import RunLog
+    from dagster_project.salesforce.objects import ESSENTIAL
+
+    then = {
+        name: replace(state, batch_seq=facts["batch_seq"], watermark=facts.get("watermark"), facts=facts)
+        for name, state in states.items()
+        if (facts := log.facts_at(name, known_at))
+    }
+    if missing := [name for name in ESSENTIAL if name in states and name not in then]:
+        raise SettingsError(
+            f"by {known_at.isoformat()} nothing had been extracted of {', '.join(missing)}.",
+            todo="Give --known-at the instant of an extraction (`leanfunnel show rpt_runs` lists them) or a later one.",
+        )
+    read_at: dict[str, str] = {}
+    for row in (
+        RunLog(request.home.state).rows(known_at).to_pylist()
+    ):  # ordered by run: the newest look at an object stays
+        if row["state"] in ("landed", "unchanged"):
+            read_at[row["object"]] = row["read_at"].isoformat()
+    for name, state in then.items():
+        read_at.setdefault(name, state.facts["extracted_at"])
+    return then, replace(org, read_at=read_at, unread=())
 
 
 def _landed_object(

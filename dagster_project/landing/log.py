@@ -191,6 +191,15 @@ class LandingLog:
             _path=path,
         )
 
+    def facts_at(self, name: str, known_at: datetime) -> Mapping[str, Any]:
+        """What the newest commit of ours that was extracted by `known_at` (UTC) carries; empty where nothing was. Raises LandingError."""
+        path = self._path(name)
+        table = AppendOnlyTable(path).open()
+        if table is None:
+            return {}
+        with told_clearly(path, "read"):
+            return newest_facts(table, known_at)
+
     def commit(self, batch: Batch, *, run_id: str) -> Committed | None:
         """Land a batch in one commit. None where that batch_seq stands already (a repeated commit changes nothing).
 
@@ -230,13 +239,14 @@ class LandingLog:
             table.append(arrow, version=seq, metadata={"run_id": run_id, "batch_seq": seq})
         return len(changed)
 
-    def last_looks(self) -> dict[tuple[str, str], datetime]:
-        """(object, kind of look) to the instant (UTC) that the newest one covers: what the source was compared for, apart
-        from what changed."""
+    def last_looks(self, known_at: datetime | None = None) -> dict[tuple[str, str], datetime]:
+        """(object, kind of look) to the instant (UTC) that the newest one (by `known_at`) covers: what the source was compared
+        for, apart from what changed."""
         newest: dict[tuple[str, str], datetime] = {}
         for row in AppendOnlyTable(self.root / LOOKS, _LOOKS_SCHEMA).read().to_pylist():
-            key = (row["object"], row["kind"])
-            newest[key] = max(_instant(row["at"]), newest.get(key, _instant(row["at"])))
+            key, at = (row["object"], row["kind"]), _instant(row["at"])
+            if known_at is None or at <= known_at:
+                newest[key] = max(at, newest.get(key, at))
         return newest
 
     def record_looks(self, looks: Sequence[Any], *, run_id: str) -> None:
@@ -262,8 +272,9 @@ class LandingLog:
         return self.root / name
 
 
-def newest_facts(table: DeltaTable) -> dict[str, Any]:
-    """Our metadata of the newest commit that has some: usually the first one looked at, else further back."""
+def newest_facts(table: DeltaTable, known_at: datetime | None = None) -> dict[str, Any]:
+    """Our metadata of the newest commit that has some, or that was extracted by `known_at`: usually the first one looked at, else
+    further back."""
     for limit in (1, None):
         for commit in table.history(limit):
             if isinstance(commit.get(KEY), str):
@@ -275,7 +286,10 @@ def newest_facts(table: DeltaTable) -> dict[str, Any]:
                         where=str(table.table_uri),
                         todo="Restore the folder from a backup, or move it away to load the object anew.",
                     ) from error
-                if isinstance(facts, dict) and "batch_seq" in facts:
+                if not isinstance(facts, dict) or "batch_seq" not in facts:
+                    continue
+                extracted_at = facts.get("extracted_at")
+                if known_at is None or (extracted_at and _instant(extracted_at) <= known_at):
                     return facts
     return {}
 

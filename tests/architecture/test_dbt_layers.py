@@ -118,3 +118,66 @@ def test_every_number_of_a_view_with_both_bases_is_declared_additive_or_says_why
     assert additive > 25
     (split,) = (node for node in manifest.nodes.values() if node.name == "assert_additive_columns_are_split")
     assert both == {parent.split(".")[-1] for parent in split.depends_on.nodes} - {"rpt_evidenced_split"}
+
+
+CARRIED_BACK = "current value carried back"
+FROM_HISTORY = "from history where it changed after as_of"
+# columns that share a name with a carried-back one and are something else
+NOT_CARRIED_BACK = {
+    ("int_audit__currency", "currency_code"): "the currency's own key",
+    ("int_opportunity_campaigns", "campaign_id"): "the first campaign in time, where no primary campaign is set",
+    ("fct_opportunity_campaigns", "campaign_id"): "the first campaign in time, where no primary campaign is set",
+    ("rpt_definition_scorecard", "sales_process"): "as audited on that day",
+    ("rpt_definition_scorecard", "team_id"): "as audited on that day",
+    ("rpt_definition_scorecard", "team_name"): "as audited on that day",
+}
+BACKTESTS = (
+    "fct_win_curves",
+    "fct_new_win_flow",
+    "fct_pipeline_weeks",
+    "rpt_forecast_calibration",
+    "rpt_forecast_reliability",
+)
+
+
+def _ancestors(manifest: Any, node: Any) -> Iterator[Any]:
+    for name in node.depends_on.nodes:
+        if (parent := manifest.nodes.get(name)) is not None:
+            yield parent
+            yield from _ancestors(manifest, parent)
+
+
+def _carried_back(node: Any) -> set[str]:
+    return {name for name, column in node.columns.items() if CARRIED_BACK in column.description}
+
+
+def test_a_column_that_knows_no_past_says_so_in_every_model_that_it_reaches(manifest: Any) -> None:
+    """Where the records keep no history, a mart of a past as_of shows what stands now; the column says it, from its source on."""
+    missing, marked = [], 0
+    for node in _models(manifest):
+        if _layer(node) not in ("intermediate", "marts", "views"):
+            continue
+        ancestors = {parent.unique_id: parent for parent in _ancestors(manifest, node)}.values()
+        known = set().union(*(_carried_back(parent) for parent in ancestors if _layer(parent) == "intermediate"), set())
+        told = _carried_back(node)
+        marked += len(told)
+        missing += [
+            f"{node.name}.{name}"
+            for name in known & set(node.columns) - told
+            if (node.name, name) not in NOT_CARRIED_BACK
+        ]
+    assert not missing, missing
+    assert marked > 100
+
+
+def test_what_a_deal_was_comes_from_history_and_says_so(manifest: Any) -> None:
+    models = {node.name: node for node in _models(manifest)}
+    for name in ("int_opportunities", "fct_opportunities", "rpt_wip_aging", "fct_deal_forecasts"):
+        for column in {"stage_name", "amount", "amount_corporate", "close_on"} & set(models[name].columns):
+            assert FROM_HISTORY in models[name].columns[column].description, f"{name}.{column}"
+
+
+def test_a_backtest_rests_on_no_value_that_was_carried_back_but_the_sales_process(manifest: Any) -> None:
+    models = {node.name: node for node in _models(manifest)}
+    for name in BACKTESTS:
+        assert _carried_back(models[name]) <= {"sales_process"}, name

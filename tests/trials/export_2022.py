@@ -29,25 +29,25 @@ _DATES = ("CreatedDate", "LastModifiedDate", "SystemModstamp", "LastActivityDate
 def convert(source: Path, target: Path) -> None:
     """Write `Opportunity.csv`, `OpportunityHistory.csv` and `OpportunityStage.csv` into `target`. Raises ValueError on a malformed date."""
     target.mkdir(parents=True, exist_ok=True)
-    opportunities = _read(source / "Opportunity.csv")
+    opportunities = read(source / "Opportunity.csv")
     for row in opportunities:
         row["CloseDate"] = _instant(row["CloseDate"])[:10]
         for name in _DATES:
             row[name] = _instant(row[name]) if row[name] else ""
-    _write(target / "Opportunity.csv", opportunities)
+    write(target / "Opportunity.csv", opportunities)
 
     history, stages = [], {}
-    for number, row in enumerate(_read(source / "Opportunity History.csv"), start=1):
+    for number, row in enumerate(read(source / "Opportunity History.csv"), start=1):
         created = _instant(row["CreatedDate"])
         stages[row["StageName"]] = int(row["SortOrder"])
         history.append(
-            {"Id": _salesforce_id("008", number), "OpportunityId": row["OppID"], "StageName": row["StageName"],
+            {"Id": salesforce_id("008", number), "OpportunityId": row["OppID"], "StageName": row["StageName"],
              "CreatedDate": created, "SystemModstamp": created}
         )  # fmt: skip
-    _write(target / "OpportunityHistory.csv", history)
+    write(target / "OpportunityHistory.csv", history)
 
-    _write(target / "OpportunityStage.csv", [
-        {"Id": _salesforce_id("01J", order), "MasterLabel": name, "ApiName": name, "IsActive": "true", "SortOrder": order,
+    write(target / "OpportunityStage.csv", [
+        {"Id": salesforce_id("01J", order), "MasterLabel": name, "ApiName": name, "IsActive": "true", "SortOrder": order,
          "IsClosed": str(name.startswith("Closed")).lower(), "IsWon": str(name == "Closed Won").lower()}
         for name, order in sorted(stages.items(), key=lambda item: item[1])
     ])  # fmt: skip
@@ -58,7 +58,8 @@ def _instant(text: str) -> str:
     return parsed.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def _salesforce_id(prefix: str, number: int) -> str:
+def salesforce_id(prefix: str, number: int) -> str:
+    """The 18-character Id of the `number`-th record under a key prefix."""
     digits = ""
     while number:
         number, digit = divmod(number, 62)
@@ -68,12 +69,14 @@ def _salesforce_id(prefix: str, number: int) -> str:
     return short + "".join(_SUFFIX[check] for check in checks)
 
 
-def _read(path: Path) -> list[dict[str, str]]:
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, by column."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def _write(path: Path, rows: list[dict[str, object]] | list[dict[str, str]]) -> None:
+def write(path: Path, rows: list[dict[str, object]] | list[dict[str, str]]) -> None:
+    """Write rows that have the same columns as a CSV file."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()

@@ -21,3 +21,31 @@
         )
     end
 {%- endmacro %}
+
+{#- A life table (see survival.sql) with Greenwood's sum up to each duration, for `survival_quantile_bound`. -#}
+{% macro with_greenwood(life_table, keys) -%}
+    select
+        *,
+        sum(coalesce(cast(leavers as double) / nullif(1.0 * at_risk * (at_risk - leavers), 0), 0)) over (
+            partition by {{ keys | join(', ') }}
+            order by duration_days
+            rows unbounded preceding
+        ) as greenwood
+    from {{ life_table }}
+{%- endmacro %}
+
+{#- End of the 95 % interval of a survival quantile: the shortest duration by which the log-log bound of S has come down to what
+    is left (Brookmeyer & Crowley 1982); NULL where it never does. Where all have left, both bounds are 0. -#}
+{% macro survival_quantile_bound(share, lower) -%}
+    min(
+        case
+            when
+                case
+                    when survival = 0 then 0
+                    when survival < 1 then {{ survival_bound('survival', 'greenwood', lower) }}
+                    else 1
+                end <= 1 - {{ share }} + 1e-12
+                then duration_days
+        end
+    )
+{%- endmacro %}

@@ -38,15 +38,21 @@ life as (
     {{ life_table('observations', ['basis', 'sales_process', 'stage_name']) }}
 ),
 
+varied as (
+    {{ with_greenwood('life', ['basis', 'sales_process', 'stage_name']) }}
+),
+
 quantiles as (
     select
         basis,
         sales_process,
         stage_name,
         {{ survival_quantile(0.5) }} as km_p50,
+        {{ survival_quantile_bound(0.5, true) }} as km_p50_lower,
+        {{ survival_quantile_bound(0.5, false) }} as km_p50_upper,
         {{ survival_quantile(0.85) }} as km_p85,
         {{ survival_quantile(0.95) }} as km_p95
-    from life
+    from varied
     group by basis, sales_process, stage_name
 )
 
@@ -63,6 +69,8 @@ select
     case when closed.n_closed >= run.minimum_n then closed.p85 end as closed_p85_days,
     case when closed.n_closed >= run.minimum_n then closed.p95 end as closed_p95_days,
     case when closed.n_visits >= run.minimum_n then quantiles.km_p50 end as km_p50_days,
+    case when closed.n_visits >= run.minimum_n then quantiles.km_p50_lower end as km_p50_lower_days,
+    case when closed.n_visits >= run.minimum_n then quantiles.km_p50_upper end as km_p50_upper_days,
     case when closed.n_visits >= run.minimum_n then quantiles.km_p85 end as km_p85_days,
     case when closed.n_visits >= run.minimum_n then quantiles.km_p95 end as km_p95_days,
     case when closed.n_closed >= run.minimum_n then 'ok' else 'too few' end as reads,

@@ -493,6 +493,19 @@ class Flow:
         starts = range(max(self.first[process], last - 51), last + 1)
         return [self._until(process, start, weeks_to) - self._until(process, start, weeks_from) for start in starts]
 
+    def opened_in(self, process: str, start: int, weeks: float) -> float:
+        """Money of the deals that opened in the week from `start` on and were won within so many weeks of it."""
+        at = math.floor(weeks)
+        sums = [
+            sum(
+                money
+                for opened, won, money, _ in self.wins[process]
+                if start < opened <= start + 1 and won <= start + whole
+            )
+            for whole in (at, at + 1)
+        ]
+        return sums[0] + (weeks - at) * (sums[1] - sums[0])
+
     def _until(self, process: str, start: int, weeks: float) -> float:
         at = math.floor(weeks)
         sums = [
@@ -500,6 +513,45 @@ class Flow:
             for whole in (at, at + 1)
         ]
         return sums[0] + (weeks - at) * (sums[1] - sums[0])
+
+
+def test_trials_draw_what_is_not_open_yet_from_the_weeks_of_a_year_that_is_drawn_itself(mart: Mart) -> None:
+    """A bootstrap within a bootstrap, in numpy, from wins counted by the week in which their deal opened."""
+    flow, latest, rng, trials, checked = Flow(mart), _weeks(mart)[-1], np.random.default_rng(8), 20_000, 0
+    quarters = mart.rows("select * from mart.dim_fiscal_quarter where quarter_offset >= 0 order by quarter_offset")
+    for process in SIZES:
+        for offset, quarter in enumerate(quarters):
+            ends, starts = (
+                max((datetime.combine(quarter[name], datetime.min.time()) - AS_OF) / WEEK, 0)
+                for name in ("ends_before", "starts_on")
+            )
+            told = np.array([
+                row["new_money"] for row in mart.rows(
+                    f"select new_money from mart.fct_forecast_trials where sales_process = '{process}' "
+                    f"and quarter_offset = {offset} order by trial_no")
+            ])  # fmt: skip
+            n = len(flow.windows(process, latest, starts, ends))
+            if n < 13:
+                assert set(told) == {None}
+                continue
+            money = np.zeros(trials)
+            known = rng.integers(0, n, (trials, math.ceil(n / 2)))
+            for ahead in range(math.ceil(ends)):
+                last = latest - math.ceil(ends - ahead)
+                by_place = np.zeros(n)
+                for week in range(last - n + 1, last + 1):
+                    brought = [flow.opened_in(process, week, max(until - ahead, 0)) for until in (ends, starts)]
+                    by_place[week % n] = brought[0] - brought[1]
+                drawn = rng.integers(0, math.ceil(n / 2), trials)
+                money += by_place[known[np.arange(trials), drawn]]
+            spread = money.std()
+            assert np.mean(told.astype(float)) == pytest.approx(money.mean(), abs=5 * spread / math.sqrt(1000))
+            assert told.astype(float).std() == pytest.approx(spread, rel=0.15)
+            # each week counts alike, so that the trials spread about the mean of the windows
+            windows = np.mean(flow.windows(process, latest, starts, ends))
+            assert money.mean() == pytest.approx(windows, abs=5 * spread / math.sqrt(trials))
+            checked += spread > 0
+    assert checked >= 6
 
 
 def test_the_forecast_adds_up_from_deals_windows_and_wins(mart: Mart) -> None:
@@ -640,7 +692,9 @@ def _verdict(bounds: tuple[float, float, float]) -> str:
     return "ours does not beat it: " + ("it is better" if bounds[2] < 0 else "no difference shown")
 
 
-def test_brier_equals_numpy_on_pipelines_rebuilt_by_hand(mart: Mart) -> None:
+def test_brier_equals_sklearn_and_numpy_on_pipelines_rebuilt_by_hand(mart: Mart) -> None:
+    from sklearn.metrics import brier_score_loss
+
     curves = _all_curves(mart)
     to_end = {row["week_no"]: row["weeks_to_end"] for row in mart.rows("select * from mart.dim_forecast_week")}
     rebuilt = _rebuilt(mart)
@@ -680,6 +734,7 @@ def test_brier_equals_numpy_on_pipelines_rebuilt_by_hand(mart: Mart) -> None:
             else np.array([said[row["method"]] for said, _ in groups[key]])
         )
         brier = float(((p - o) ** 2).mean())
+        assert brier_score_loss(o, p, labels=[0, 1]) == pytest.approx(brier, abs=1e-9)
         briers[*key, row["method"]] = brier
         assert row["brier"] == pytest.approx(brier, abs=1e-12), (key, row["method"])
         assert row["base_rate"] == pytest.approx(o.mean())

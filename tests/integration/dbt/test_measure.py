@@ -274,11 +274,12 @@ def test_incidence_and_its_interval_equal_scikit_survival(mart: Mart) -> None:
 
 def test_medians_with_the_open_ones_equal_lifelines_and_percentiles_equal_numpy(mart: Mart) -> None:
     from lifelines import KaplanMeierFitter
+    from lifelines.utils import median_survival_times
 
     observed = defaultdict(list)
     for visit in mart.rows("select * from mart.fct_stage_visits where not is_closed_stage and not is_start_imputed"):
         observed[visit["basis"], visit["sales_process"], visit["stage_name"]].append(visit)
-    medians = 0
+    medians, intervals = 0, 0
     rows = mart.rows("select * from mart.rpt_stage_duration")
     assert len(rows) == len(observed)
     for row in rows:
@@ -305,7 +306,15 @@ def test_medians_with_the_open_ones_equal_lifelines_and_percentiles_equal_numpy(
         if min(abs(alive - Fraction(1, 2)) for _, alive, _ in curve) > Fraction(1, 10**9):
             assert row["km_p50_days"] == (None if np.isinf(median) else pytest.approx(median, abs=1e-14))
             medians += 1
+        bounds = fitted.confidence_interval_
+        # lifelines searches each bound as if it fell all the way, which few at risk may break
+        if all((bounds[name].diff().dropna() <= 0).all() for name in bounds):
+            told = [row["km_p50_lower_days"], row["km_p50_upper_days"]]
+            ends = median_survival_times(bounds).to_numpy()[0]
+            assert told == [None if np.isinf(end) else pytest.approx(end, abs=1e-9) for end in ends], row
+            intervals += 1
     assert medians > 30
+    assert intervals > 20
 
 
 def test_rates_count_mature_first_entries_with_wilson_intervals(mart: Mart) -> None:

@@ -57,8 +57,8 @@ class Bench:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def manifest(self) -> dict[str, Any]:
-        return json.loads((self.home / "published/current/manifest.json").read_text())
+    def manifest(self, publication: Path | None = None) -> dict[str, Any]:
+        return json.loads(((publication or self.home / "published/current") / "manifest.json").read_text())
 
     def query(self, sql: str, publication: Path | None = None) -> list[tuple[Any, ...]]:
         with duckdb.connect(

@@ -158,6 +158,27 @@ def test_the_worklist_comes_as_table_json_and_csv(demo) -> None:
     assert {row["record_id"] for row in as_json} == {row["record_id"] for row in as_csv} == planted
 
 
+def test_the_backtest_says_with_an_interval_whether_ours_beats_the_crms_figures(demo) -> None:
+    """On the generated company it does: in Brier and in absolute error of money, against the weighted figure and the commit."""
+    rows = demo.query("""
+        SELECT sales_process, method, brier_gap, brier_gap_lower, brier_gap_upper, brier_verdict FROM rpt_forecast_calibration
+        WHERE fiscal_quarter = 'all' AND method <> 'survival model'
+        UNION ALL
+        SELECT sales_process, method, money_gap, money_gap_lower, money_gap_upper, money_verdict FROM rpt_forecast_calibration
+        WHERE fiscal_quarter = 'all' AND method LIKE 'CRM%'""")
+    assert len(rows) == 3 * 4 + 3 * 3
+    for process, method, gap, lower, upper, verdict in rows:
+        assert lower <= gap <= upper
+        expected = (
+            "ours is better"
+            if lower > 0
+            else "ours does not beat it: " + ("it is better" if upper < 0 else "no difference shown")
+        )
+        assert verdict == expected, (process, method)
+        if process == "all processes" and method in ("CRM probability", "CRM commit"):
+            assert verdict == "ours is better", (method, gap, lower, upper)
+
+
 def test_every_published_table_lies_beside_as_parquet(demo) -> None:
     import duckdb
 

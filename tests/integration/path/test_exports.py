@@ -1,17 +1,22 @@
-"""Real-world-shaped exports through the whole path at 2023-01-01: the contradictions in them are found exactly."""
+"""Real-world-shaped exports through the whole path: what is in them, the contradictions above all, is found exactly."""
 
 from __future__ import annotations
 
 import csv
 import json
 import runpy
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from tests.integration import event_log
+from tests.trials import pipedrive_export
 
 ROOT = Path(__file__).resolve().parents[3]
 SHARED = ROOT.parent / "shared/data/salesforce_export_2022"
+PIPEDRIVE = ROOT.parent / "shared/data/pipedrive_export"
 convert = runpy.run_path(str(ROOT / "tests/trials/export_2022.py"))["convert"]
 EXPECTED = runpy.run_path(str(ROOT / "tests/trials/make_like_2022.py"))["EXPECTED"]
 
@@ -153,3 +158,62 @@ def test_the_2022_export_shows_its_known_contradictions(exported, tmp_path: Path
     assert sorted(rule for rule, state in states.items() if state != "measured") == LACKING
     defined = bench.query("SELECT DISTINCT reads FROM rpt_stage_conversion WHERE basis = 'defined' AND cohort = 'all'")
     assert defined == [("too few",)]
+
+
+def _pipedrive_changes(source: Path) -> list[tuple[str, str, datetime]]:
+    """(deal, stage, instant) straight from the export, in file order."""
+    names = {
+        row["stage_id"]: row["stage_name"] for row in csv.DictReader((source / "stages.csv").open(encoding="utf-8"))
+    }
+    return [
+        (
+            str(number),
+            names[change.value] if change.field == "stage_id" else pipedrive_export.LOST,
+            datetime.fromisoformat(change.at).replace(tzinfo=UTC),
+        )
+        for number, (_, changes) in enumerate(pipedrive_export.deals(source))
+        for change in changes
+        if change.field in ("stage_id", "lost_reason")
+    ]
+
+
+@pytest.mark.shared_data
+def test_the_pipedrive_export_shows_visits_skips_and_sojourns_as_pm4py_counts_them(exported, tmp_path: Path) -> None:
+    if not PIPEDRIVE.is_dir():
+        pytest.skip("the Pipedrive export is not on this machine")
+    pipedrive_export.convert(PIPEDRIVE, tmp_path / "export")
+    bench = exported(tmp_path / "export")
+    bench.run("--as-of", "2025-04-01")
+    assert bench.query("SELECT count(*), sum(is_lost::int), sum(is_won::int) FROM fct_opportunities") == [
+        (2000, 2000, 0)
+    ]
+    assert _regressions(bench) == 0
+    visits = "fct_stage_visits WHERE basis = 'reported'"
+    assert bench.query(f"SELECT count(DISTINCT opportunity_id) FROM {visits} AND stages_skipped > 0") == [(1688,)]
+    assert bench.query(f"SELECT count(*) FROM {visits} AND NOT is_closed_stage") == [(8906,)]
+
+    log = event_log.event_log(_pipedrive_changes(PIPEDRIVE))
+    expected = event_log.directly_follows(log)
+    found = {
+        (stage, following): days
+        for stage, following, days in bench.query(f"""
+            SELECT stage_name, following, list(days_in_stage ORDER BY days_in_stage)
+            FROM (SELECT *, lead(stage_name) OVER (PARTITION BY opportunity_id ORDER BY visit_seq) AS following FROM {visits})
+            WHERE following IS NOT NULL GROUP BY 1, 2""")
+    }
+    assert set(found) == set(expected)
+    assert all(found[pair] == pytest.approx(days, abs=1e-9) for pair, days in expected.items())
+    sojourns, means = event_log.sojourns(log), event_log.mean_sojourns(log)
+    durations = bench.query(
+        "SELECT stage_name, n_closed, closed_p50_days, closed_p85_days, closed_p95_days FROM rpt_stage_duration "
+        "WHERE basis = 'reported'"
+    )
+    assert {row[0] for row in durations} == set(sojourns) == set(means)
+    for stage, n, *told in durations:
+        assert n == len(sojourns[stage])
+        assert told == pytest.approx(list(np.percentile(sojourns[stage], (50, 85, 95))), abs=1e-9)
+        assert np.mean(sojourns[stage]) == pytest.approx(means[stage], abs=1e-9)
+    assert event_log.reworked(log) == {}
+    assert bench.query("SELECT DISTINCT n_reworked, rework_rate FROM rpt_yield") == [(0, 0.0)]
+    # 8 of the 4,600 activities name a deal that is there, and 6 of these were done
+    assert bench.query("SELECT count(*) FROM fct_activities WHERE opportunity_id IS NOT NULL") == [(6,)]
