@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from salesforce_simulator import ids, schema
-from salesforce_simulator.demo import company
+from salesforce_simulator.demo import company, leads
 from salesforce_simulator.demo.flow import LOST, STAGES, WON
 from salesforce_simulator.errors import InputError
 from salesforce_simulator.field_values import read_sql
@@ -29,13 +29,16 @@ _CONTACTS, _OWNERS = 2, 400
 #: Rows of history that a deal would have if it ran to its end, at least and beyond that at most.
 _LEAST_HISTORY, _MORE_HISTORY = 3, 8
 _LARGE = ("Account", "Contact", "Opportunity", "OpportunityHistory", "OpportunityContactRole", "Task", "Event",
-          "EventRelation", "EmailMessage")  # fmt: skip
+          "EventRelation", "EmailMessage", "Lead", "LeadHistory")  # fmt: skip
+#: One deal in so many began as a lead, if the lead was converted.
+_DEALS_PER_LEAD = 4
 
 
 def write_org(file: Path, *, opportunities: int, seed: int, now: datetime, memory: str = "3GB") -> dict[str, int]:
     """Writes the org of this seed to `file`, which must not exist; returns the number of records per object.
 
-    Per deal about 6 rows of history and 10 activities (tasks, events, messages) over three years before `now` (UTC).
+    Per deal about 6 rows of history and 10 activities (tasks, events, messages) over three years before `now` (UTC); one lead
+    for four deals, with the history of its status.
     Raises InputError where the file is there already or cannot be written.
     """
     if file.exists():
@@ -54,6 +57,11 @@ def _write(connection: duckdb.DuckDBPyConnection, opportunities: int, seed: int,
     for name, rows in tables.items():
         if name not in _LARGE and name != "User":
             _store(connection, name, pa.Table.from_pylist(rows))
+    begin = datetime.fromtimestamp(at - _DAYS * _DAY, UTC)
+    _store(connection, "LeadStatus", leads.statuses(int(begin.timestamp())))
+    queue = {"Id": leads.QUEUE, "Name": "Inbound leads", "DeveloperName": "Inbound_leads", "Type": "Queue",
+             "CreatedDate": begin, "LastModifiedDate": begin, "SystemModstamp": begin}  # fmt: skip
+    _store(connection, "Group", pa.Table.from_pylist([queue]))
     offered = [
         {"RecordTypeId": r, "StageName": value, "Label": label, "Position": n}
         for r, stages in company.picklists().items() for n, (value, label) in enumerate(stages, start=1)
@@ -194,6 +202,7 @@ def _statements(n: int, now: int) -> Iterator[str]:
         ORDER BY sec, i, j"""
     yield "DROP TABLE happened"
     yield from _activities(now, accounts, system)
+    yield from _leads(n // _DEALS_PER_LEAD, start, now, system)
 
 
 def _history(now: int) -> str:
@@ -261,3 +270,51 @@ def _activities(now: int, accounts: int, system: str) -> Iterator[str]:
           CASE WHEN k = 0 THEN 'Decision Maker' ELSE 'Evaluator' END AS "Role", k = 0 AS "IsPrimary",
           {system.format("created", "created")}
         FROM deal, range(CAST(floor(u('roles', i, 0) * 3) AS INTEGER)) AS roles(k) ORDER BY i, k"""
+
+
+def _leads(count: int, start: int, now: int, system: str) -> Iterator[str]:
+    """Two in five became the deal of their turn; of the others some are refused, some worked, some wait with the queue."""
+    yield f"""
+        CREATE TABLE prospect AS
+        WITH drawn AS (
+          SELECT i, u('lead', i, 0) AS fate, CAST(u('wait', i, 0) * {4 * _DAY} AS BIGINT) AS wait,
+            CAST(u('work', i, 0) * {30 * _DAY} AS BIGINT) AS work
+          FROM range(1, {count + 1}) AS numbers(i)),
+        begun AS (
+          SELECT drawn.*, d.i AS deal, d.account AS account, CASE WHEN d.i IS NOT NULL THEN d.created - wait - work - 60
+            ELSE {start} + CAST(u('asked', drawn.i, 0) * {now - start - 3600} AS BIGINT) END AS sec
+          FROM drawn LEFT JOIN deal AS d ON d.i = drawn.i * {_DEALS_PER_LEAD} AND drawn.fate < 0.4)
+        SELECT *, row_number() OVER (ORDER BY sec, i) AS number, sec + wait AS worked, sec + wait + work AS ended,
+          deal IS NOT NULL AS converts, fate < 0.95 AND sec + wait <= {now} AS is_worked,
+          fate < 0.95 AND sec + wait + work <= {now} AS is_ended
+        FROM begun"""
+    opened, working, converted, refused = leads.OPEN, leads.WORKING, leads.CONVERTED, leads.REFUSED
+    owner = _record("005", f"(4 + floor(u('lead owner', i, 0) * {_OWNERS}))")
+    when = "CASE WHEN is_ended THEN ended WHEN is_worked THEN worked ELSE sec END"
+    yield f"""
+        CREATE TABLE "Lead" AS SELECT {_record("00Q", "number")} AS "Id", false AS "IsDeleted",
+          CAST(NULL AS VARCHAR) AS "MasterRecordId", 'Last ' || number AS "LastName", 'First' AS "FirstName",
+          'First Last ' || number AS "Name", 'Prospect ' || number AS "Company",
+          'lead' || CASE WHEN u('double', i, 0) < 0.05 THEN number // 50 ELSE number END || '@prospect.example' AS "Email",
+          ['Web', 'Phone Inquiry', 'Partner Referral', 'Purchased List', 'Other'][1 + CAST(floor(u('lead source', i, 0) * 5)
+            AS INTEGER)] AS "LeadSource",
+          CASE WHEN converts THEN '{converted}' WHEN is_ended THEN '{refused}' WHEN is_worked THEN '{working}'
+            ELSE '{opened}' END AS "Status", 'USD' AS "CurrencyIsoCode",
+          CASE WHEN is_worked THEN {owner} ELSE '{leads.QUEUE}' END AS "OwnerId", converts AS "IsConverted",
+          CASE WHEN converts THEN CAST(instant(ended) AS DATE) END AS "ConvertedDate",
+          CASE WHEN converts THEN {_record("001", "account")} END AS "ConvertedAccountId",
+          CASE WHEN converts THEN {_record("003", f"1 + (account - 1) * {_CONTACTS}")} END AS "ConvertedContactId",
+          CASE WHEN converts THEN {_record("006", "deal")} END AS "ConvertedOpportunityId",
+          {_record("005", "1")} AS "CreatedById", {system.format("sec", when)}
+        FROM prospect ORDER BY number"""
+    yield f"""
+        CREATE TABLE "LeadHistory" AS
+        WITH moves AS (
+          SELECT number, i, worked AS moved, '{opened}' AS old, '{working}' AS new FROM prospect WHERE is_worked
+          UNION ALL
+          SELECT number, i, ended, '{working}', CASE WHEN converts THEN '{converted}' ELSE '{refused}' END FROM prospect WHERE is_ended)
+        SELECT {_record("017", "row_number() OVER (ORDER BY moved, number, new)")} AS "Id", false AS "IsDeleted",
+          {_record("00Q", "number")} AS "LeadId", 'Status' AS "Field", 'DynamicEnum' AS "DataType", old AS "OldValue",
+          new AS "NewValue", {owner} AS "CreatedById", instant(moved) AS "CreatedDate"
+        FROM moves ORDER BY moved, number, new"""
+    yield "DROP TABLE prospect"

@@ -105,14 +105,15 @@ def build(company: Company) -> dict[str, pa.Table]:
         {"of": ids[converts], "at": closed[converts], "by": owner[converts], "field": "leadConverted", "type": "Text",
          "old": None, "new": None},
     ], first=10_000_001)  # fmt: skip
-    return {"LeadStatus": _statuses(start), "Lead": leads, "LeadHistory": history}
+    return {"LeadStatus": statuses(start), "Lead": leads, "LeadHistory": history}
 
 
 def _padded(known: pa.ChunkedArray, nulls: int) -> pa.Array:
     return pa.concat_arrays([pa.array(known.to_pylist(), pa.string()), pa.nulls(nulls, pa.string())])
 
 
-def _statuses(begin: int) -> pa.Table:
+def statuses(begin: int) -> pa.Table:
+    """LeadStatus: one row per value of the picklist, all made at `begin` (seconds)."""
     names = (OPEN, WORKING, CONVERTED, REFUSED)
     return pa.table({
         "Id": texts([numbered("01J", 101 + n) for n in range(len(names))]), "MasterLabel": texts(names),

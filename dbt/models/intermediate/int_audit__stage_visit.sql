@@ -26,9 +26,9 @@ select
     case
         when visits.visit_seq = 1 or (visits.is_mapped and visits.is_previous_mapped) then visits.stages_skipped
     end as stages_skipped,
-    records.skip_reason,
-    records.return_reason
+    evidence.skip_reason,
+    evidence.return_reason
 from visits
 inner join {{ ref('int_opportunities') }} as opportunities on visits.opportunity_id = opportunities.opportunity_id
-inner join {{ ref('stg_salesforce__opportunity') }} as records on visits.opportunity_id = records.opportunity_id
+inner join {{ ref('int_opportunity_evidence') }} as evidence on visits.opportunity_id = evidence.opportunity_id
 where not opportunities.is_deleted

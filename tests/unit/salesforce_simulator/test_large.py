@@ -45,6 +45,16 @@ def test_a_deal_has_its_share_of_history_and_activities(file: Path) -> None:
     assert 9 < (counts["Task"] + counts["Event"] + counts["EmailMessage"]) / DEALS < 11
 
 
+def test_a_converted_lead_was_worked_before_its_deal_began(file: Path) -> None:
+    converted = '''FROM "Lead" AS l JOIN "Opportunity" AS o ON o."Id" = l."ConvertedOpportunityId"'''
+    assert _rows(file, f'SELECT count(*) FILTER (l."LastModifiedDate" >= o."CreatedDate") {converted}') == [(0,)]
+    kinds = dict(_rows(file, 'SELECT "Status", count(*) FROM "Lead" GROUP BY 1'))
+    assert sum(kinds.values()) == DEALS // 4 and len(kinds) == 4
+    unlike = """SELECT count(*) FROM "Lead" AS l JOIN (SELECT "LeadId", arg_max("NewValue", "CreatedDate") AS status
+        FROM "LeadHistory" GROUP BY 1) AS h ON h."LeadId" = l."Id" WHERE h.status <> l."Status\""""
+    assert _rows(file, unlike) == [(0,)]
+
+
 def test_the_record_is_what_its_newest_history_says(file: Path) -> None:
     differing = """
         SELECT count(*) FROM "Opportunity" AS o JOIN (
@@ -56,7 +66,7 @@ def test_the_record_is_what_its_newest_history_says(file: Path) -> None:
 
 
 def test_nothing_happens_after_now_and_ids_follow_time(file: Path) -> None:
-    for name in ("OpportunityHistory", "Task", "Event", "EmailMessage"):
+    for name in ("OpportunityHistory", "Task", "Event", "EmailMessage", "Lead"):
         late = f"""SELECT count(*) FILTER ("SystemModstamp" > '2026-07-01'), count(*) FILTER (earlier > "CreatedDate")
             FROM (SELECT *, lag("CreatedDate") OVER (ORDER BY "Id") AS earlier FROM "{name}")"""
         assert _rows(file, late) == [(0, 0)], name
@@ -66,7 +76,9 @@ def test_nothing_happens_after_now_and_ids_follow_time(file: Path) -> None:
     ("child", "field", "parent"),
     [("OpportunityHistory", "OpportunityId", "Opportunity"), ("Opportunity", "AccountId", "Account"),
      ("Task", "WhoId", "Contact"), ("Task", "WhatId", "Opportunity"), ("EventRelation", "EventId", "Event"),
-     ("EventRelation", "RelationId", "Contact"), ("Opportunity", "OwnerId", "User"), ("Contact", "AccountId", "Account")],
+     ("EventRelation", "RelationId", "Contact"), ("Opportunity", "OwnerId", "User"), ("Contact", "AccountId", "Account"),
+     ("LeadHistory", "LeadId", "Lead"), ("Lead", "ConvertedAccountId", "Account"), ("Lead", "ConvertedContactId", "Contact"),
+     ("Lead", "ConvertedOpportunityId", "Opportunity")],
 )  # fmt: skip
 def test_every_reference_finds_its_record(file: Path, child: str, field: str, parent: str) -> None:
     lost = f'SELECT count(*) FROM "{child}" WHERE "{field}" NOT IN (SELECT "Id" FROM "{parent}")'
