@@ -23,6 +23,7 @@ import duckdb
 from dagster_project import pipeline
 from dagster_project.home import Home
 from dagster_project.salesforce.auth import ClientCredentials
+from dagster_project.salesforce.guards import Addresses
 from salesforce_simulator import large
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,6 +86,7 @@ def request(home: Path, ready: dict[str, Any] | None = None) -> pipeline.Request
         credentials=(lambda: login) if login else None,
         from_landing=login is None,
         mapped_fields=MAPPED,
+        addresses=Addresses("plain"),
         measurable_share=1.0,
         reporting_timezone="UTC",
     )

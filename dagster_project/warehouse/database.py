@@ -30,7 +30,9 @@ def open_database(
     except duckdb.Error as error:
         raise translate(error, path) from error
     try:
-        connection.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '{memory_limit}'")
+        connection.execute(
+            f"SET TimeZone = 'UTC'; SET enable_progress_bar = false; SET memory_limit = '{memory_limit}'"
+        )
         yield connection
     except duckdb.Error as error:
         raise translate(error, path) from error
