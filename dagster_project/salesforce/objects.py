@@ -40,8 +40,10 @@ _NOTATION = {
     "Probability:double ForecastCategory:text CurrencyIsoCode:text? CreatedById:id CreatedDate:datetime "
     "SystemModstamp:datetime",
     "OpportunityContactRole": f"Id:id IsDeleted:bool OpportunityId:id ContactId:id Role:text IsPrimary:bool {_STAMPS}",
+    # Leanfunnel_Key__c: a task of the worklist, written by leanfunnel itself
     "Task": "Id:id IsDeleted:bool IsArchived:bool WhoId:id WhatId:id AccountId:id OwnerId:id Status:text IsClosed:bool "
-    f"ActivityDate:date TaskSubtype:text? CallType:text? Type:text? CompletedDateTime:datetime? {_STAMPS}",
+    "ActivityDate:date TaskSubtype:text? CallType:text? Type:text? CompletedDateTime:datetime? "
+    f"Leanfunnel_Key__c:text? {_STAMPS}",
     "Event": "Id:id IsDeleted:bool IsArchived:bool WhoId:id WhatId:id AccountId:id OwnerId:id EventSubtype:text? "
     f"Type:text? IsAllDayEvent:bool ActivityDate:date StartDateTime:datetime EndDateTime:datetime {_STAMPS}",
     "EventRelation": f"Id:id IsDeleted:bool EventId:id RelationId:id Status:text IsWhat:bool? {_STAMPS}",

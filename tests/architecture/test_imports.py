@@ -31,6 +31,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "resources": ({"settings", "pipeline", "warehouse", "contracts"}, {"dagster", "dagster_dbt"}),
     "jobs": ({"assets"}, {"dagster"}),
     "definitions": ({"settings", "assets", "jobs", "resources"}, {"dagster"}),
+    "__main__": ({"cli"}, set()),
     "cli": (
         {
             "settings",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +15,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from filelock import FileLock
 
 from salesforce_simulator.process import running_simulator
 
@@ -76,15 +78,33 @@ class Bench:
             return json.loads(answer.read() or b"null")
 
 
+_DEMO = ("--demo", "--seed", "11", "--opportunities", "1200")
+
+
+@pytest.fixture(scope="session")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a `home` in which the path ran once on the demo org of 1,200 deals, and the org's `truth`: made once for
+    all workers, never changed. The org is the same in every process of the simulator, its clock too.
+    """
+    # the parent of a worker's own folder is that of all workers
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared) / "grown"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            made = folder.with_name("growing")
+            with running_simulator((*_DEMO, "--control", "--truth", str(made / "truth"))) as org:
+                Bench(made / "home", org).run()
+            made.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def demo(grown: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """A demo org of 1,200 deals, and a home in which the path ran once."""
     folder = tmp_path_factory.mktemp("demo")
-    arguments = ("--demo", "--seed", "11", "--opportunities", "1200", "--control", "--truth", str(folder / "truth"))
-    with running_simulator(arguments) as org:
-        bench = Bench(folder / "home", org, json.loads((folder / "truth" / "truth.json").read_text()))
-        bench.run()
-        yield bench
+    shutil.copytree(grown / "home", folder / "home", symlinks=True)
+    with running_simulator((*_DEMO, "--control")) as org:
+        yield Bench(folder / "home", org, json.loads((grown / "truth" / "truth.json").read_text()))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ renamed as (
         "IsArchived" as is_archived,
         "ActivityDate" as activity_on,
         "CompletedDateTime" as completed_at,
+        "Leanfunnel_Key__c" as leanfunnel_key,
         "IsDeleted" as is_deleted,
         "CreatedDate" as created_at,
         "LastModifiedDate" as last_modified_at,
