@@ -36,7 +36,7 @@ def test_no_model_spells_a_term_of_its_own() -> None:
             spelled = re.findall(rf"(\S+) as {term_column(name)}\b", sql)
             carried = re.compile(rf"(\}}\}}|(\w+\.)?{term_column(name)}|false\))")
             assert all(carried.fullmatch(one) for one in spelled), (model, spelled)
-        if model not in ("int_activities", "int_meeting_attendees", "stg_salesforce__email_message"):
+        if model not in ("int_activity_records", "int_activity_log", "stg_salesforce__email_message"):
             assert not re.search(r"\bis_bounced\b|\bis_with_customer\b|\bhas_ended\b|Declined", sql), model
 
 
@@ -63,7 +63,7 @@ def test_the_steps_have_one_order() -> None:
 
 
 def test_what_is_observed_are_columns_of_the_models() -> None:
-    for entity, model in (("opportunity", "int_opportunities"), ("activity", "int_activities")):
+    for entity, model in (("opportunity", "int_opportunities"), ("activity", "int_activity_log")):
         assert all(re.search(rf"\b{column}\b", MODELS[model]) for column in OBSERVED[entity])
         assert all(term_column(name) in ENTITIES[entity].columns for name, of in TERMS.items() if of == entity)
 
