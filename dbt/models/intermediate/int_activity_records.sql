@@ -77,7 +77,8 @@ tasks as (
     select
         tasks.task_id as activity_id,
         'task' as activity_kind,
-        not tasks.is_deleted and mail_tasks.task_id is null as is_counted,
+        -- a task that leanfunnel wrote is an item of its worklist: work on the data, no touch
+        not tasks.is_deleted and mail_tasks.task_id is null and tasks.leanfunnel_key is null as is_counted,
         tasks.what_id as related_id,
         tasks.who_id as person_id,
         coalesce(tasks.completed_at, cast(tasks.activity_on as timestamp), tasks.last_modified_at) as occurred_at,

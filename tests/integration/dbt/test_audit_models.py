@@ -162,6 +162,7 @@ def test_an_activity_shows_link_completion_and_direction(bench: Any, day: Any) -
         row("00T-to-do", day(1), WhatId=DEAL, IsClosed=False, ActivityDate=date(2026, 5, 1)),
         row("00T-of-a-mail", day(1), WhoId=CONTACT, IsClosed=True, TaskSubtype="Email"),
         row("00T-deleted", day(1), IsDeleted=True),
+        row("00T-of-the-worklist", day(1), WhatId=DEAL, Leanfunnel_Key__c="006-R06", **call),
     ])  # fmt: skip
     land(bench, "Event", [
         row("00U-near", day(1), EndDateTime=future), row("00U-among-us", day(1)), row("00U-account", day(1), WhatId=ACCOUNT),

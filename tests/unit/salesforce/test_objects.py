@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dagster_project.errors import SettingsError
 from dagster_project.salesforce.description import FieldDescription, ObjectDescription, readable_fields
 from dagster_project.salesforce.guards import Addresses
-from dagster_project.salesforce.objects import OBJECTS, catalogue, custom_object, logical_type
+from dagster_project.salesforce.objects import OBJECTS, FieldSpec, catalogue, custom_object, logical_type
 from salesforce_simulator import schema
 
+SHIPPED = Path(__file__).resolve().parents[3] / "salesforce/force-app/main/default/objects/Activity/fields"
 DESCRIBED = [name for name, spec in OBJECTS.items() if spec.described]
 # what least privilege keeps out, whoever adds to the catalogue
 PRIVATE_TYPES = {"phone"}
@@ -19,11 +22,24 @@ PRIVATE_FIELDS = {
 }  # fmt: skip
 
 
+def _of_the_service(name: str) -> list[FieldSpec]:
+    """Its fields but those that leanfunnel itself brings to an org."""
+    return [field for field in OBJECTS[name].fields if not field.name.startswith("Leanfunnel_")]
+
+
+def test_a_field_of_our_own_is_one_that_we_ship() -> None:
+    own = [field for spec in OBJECTS.values() for field in spec.fields if field.name.startswith("Leanfunnel_")]
+    assert [field.name for field in own] == ["Leanfunnel_Key__c"]
+    for field in own:
+        assert field.optional
+        assert (SHIPPED / f"{field.name}.field-meta.xml").exists()
+
+
 @pytest.mark.parametrize("name", DESCRIBED)
 def test_every_field_is_one_that_the_service_describes_with_that_type(name: str) -> None:
     described = schema.standard_object(name)
     assert described is not None
-    for field in OBJECTS[name].fields:
+    for field in _of_the_service(name):
         found = described.field(field.name)
         assert found is not None, field.name
         assert found.name == field.name
@@ -35,7 +51,7 @@ def test_nothing_private_is_read(name: str) -> None:
     described = schema.standard_object(name)
     assert described is not None
     assert not PRIVATE_FIELDS & set(OBJECTS[name].by_name)
-    for field in OBJECTS[name].fields:
+    for field in _of_the_service(name):
         found = described.field(field.name)
         assert found is not None
         assert found.type not in PRIVATE_TYPES
