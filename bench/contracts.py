@@ -32,7 +32,7 @@ from dagster_project import pipeline
 
 ROUNDS = 3
 #: What our side may hold in DuckDB (the setting memory_limit); the other side takes what it wants.
-MEMORY_LIMIT = "350MB"
+MEMORY_LIMIT = "450MB"
 _ENTITIES = (
     "activity", "currency", "landed_object", "lead", "loss_reasons", "opportunity", "opportunity_load", "stage", "stage_visit",
 )  # fmt: skip
@@ -192,15 +192,16 @@ def _ours(home: Path) -> dict[str, Any]:
     common = ["--project-dir", project, "--profiles-dir", project, "--target-path", str(place / "target"),
               "--log-path", str(place / "logs"), "--quiet", "--no-print", "--log-level", "none"]  # fmt: skip
     parsed = dbtRunner().invoke(["parse", *common])
+    started = time.monotonic()
+    outcome = dbtRunner(manifest=parsed.result).invoke(["run", "--select", *_MODELS, "--target", "conform", *common])
+    if not outcome.success:
+        failed = [f"{one.node.name}: {one.message}" for one in outcome.result or [] if str(one.status) == "error"]
+        sys.exit(f"dbt: {outcome.exception or '; '.join(failed)}")
+    DuckDBConnectionManager.close_all_connections()
+    shaped = time.monotonic()
+    # a run to which so little memory is given starts it when dbt is done, as here
     with contracts.AuditProcess() as auditor:
-        time.sleep(6)  # until Great Expectations is imported, which a run does while dbt conforms
-        started = time.monotonic()
-        outcome = dbtRunner(manifest=parsed.result).invoke(
-            ["run", "--select", *_MODELS, "--target", "conform", *common]
-        )
-        if not outcome.success:
-            sys.exit(f"dbt: {outcome.exception}")
-        DuckDBConnectionManager.close_all_connections()
+        time.sleep(6)  # until Great Expectations is imported
         judged = time.monotonic()
         report = contracts.audit(
             request.home.conformed,
@@ -215,9 +216,9 @@ def _ours(home: Path) -> dict[str, Any]:
     if unmeasured := {one.definition_id: one.state_cause for one in report.results if one.state != "measured"}:
         sys.exit(f"not all rules were measured: {unmeasured}")
     return {
-        "seconds": round(ended - started, 2),
+        "seconds": round(shaped - started + ended - judged, 2),
         "rules_s": round(ended - judged, 2),
-        "start_up_s": round(started - began, 2),
+        "start_up_s": round(started - began + judged - shaped, 2),
         "steps": {name: round(seconds, 2) for name, seconds in report.seconds.items()},
     }
 
@@ -225,7 +226,7 @@ def _ours(home: Path) -> dict[str, Any]:
 def _sql(home: Path) -> dict[str, Any]:
     compiled = home / "warehouse" / "dbt" / "target" / "run" / "leanfunnel" / "models" / "intermediate"
     with duckdb.connect(str(home / "warehouse" / "conformed.duckdb")) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         connection.execute("DROP SCHEMA IF EXISTS plain CASCADE; CREATE SCHEMA plain")
         connection.execute("CREATE TABLE plain.breach (rule VARCHAR, row_key VARCHAR)")
         started = time.monotonic()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -43,6 +43,7 @@ from dagster_project.planning import (
     same_ground,
     write_text,
 )
+from dagster_project.warehouse import is_scarce
 
 __all__ = [
     "Plan",
@@ -242,7 +243,9 @@ def _run(request: Request, progress: Progress, last_extraction: bool) -> RunRepo
         from dagster_project.contracts import AuditProcess
 
         home = home_of(request, plan)
-        with AuditProcess() as auditor:  # imports Great Expectations while dbt conforms
+        with ExitStack() as stack:
+            # imports Great Expectations while dbt conforms, where there is room for both
+            auditor = None if is_scarce(request.memory_limit) else stack.enter_context(AuditProcess())
             with timed("conform"):
                 builder = _dbt(request, home)
                 prepare(request, plan)

@@ -7,3 +7,11 @@ import os
 
 MEMORY_LIMIT = f"{int(0.8 * os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e6)}MB"
 """How much DuckDB may hold in memory unless a setting says otherwise: four fifths of the machine's, as DuckDB itself has it."""
+_SIDE_BY_SIDE_MB = 4000
+
+
+def is_scarce(limit: str) -> bool:
+    """Whether a limit (like 4GB or 512 MiB) asks for one thing after the other instead of two at once."""
+    digits = limit[: -len(limit.lstrip("0123456789"))]
+    unit = {"MB": 1.0, "MiB": 1.048576, "GB": 1e3, "GiB": 1073.741824}[limit[len(digits) :].strip()]
+    return int(digits) * unit < _SIDE_BY_SIDE_MB

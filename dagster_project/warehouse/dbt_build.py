@@ -14,7 +14,7 @@ from typing import Any
 
 from dagster_project.errors import WarehouseError
 from dagster_project.home import Home
-from dagster_project.warehouse import MEMORY_LIMIT
+from dagster_project.warehouse import MEMORY_LIMIT, is_scarce
 from dagster_project.warehouse.database import FULL_DISK
 
 Progress = Callable[[str, int, int], None]
@@ -22,9 +22,11 @@ Progress = Callable[[str, int, int], None]
 
 
 def dbt_environment(home: Home, memory_limit: str = MEMORY_LIMIT) -> dict[str, str]:
-    """What `profiles.yml` reads: the two files of this home, and how much DuckDB may hold in memory."""
+    """What `profiles.yml` reads: the two files of this home, how much DuckDB may hold in memory, how many models at once."""
     return {
         "LEANFUNNEL_MEMORY_LIMIT": memory_limit,
+        # models that are built at once share the limit; each uses all cores anyhow
+        "LEANFUNNEL_DBT_THREADS": "1" if is_scarce(memory_limit) else "2",
         "LEANFUNNEL_CONFORMED": str(home.conformed),
         "LEANFUNNEL_BUILDING": str(home.building),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
