@@ -5,9 +5,11 @@ one row per observed stage:
     opportunity_id, sales_process, stage_name (NULL: in no stage from here on), changed_at, tie_1, tie_2 (order within one
     instant), gap_kind (how a visit ends that is followed by NULL), is_start_imputed, ended_at and ended_kind (the deal itself
     ended: deleted; else NULL)
-`run` names a CTE of one row with as_of. Consecutive rows of one stage collapse. Three window passes in all.
+With `is_collapsed`, no two consecutive rows are of one stage, change_no (from 1) stands for tie_1 and tie_2, there is no
+gap_kind, and a row in no stage goes on as visit_seq 0; else they collapse here, and such rows are left out. `run` names a CTE of one row with as_of; without it nothing depends on as_of: instead of days, the rows tell
+microseconds_in_stage_before, of the deal's earlier visits to the stage. `carried`: columns of `changes` that go on as they are.
 -#}
-{% macro stage_visits(changes, run) -%}
+{% macro stage_visits(changes, run=none, is_collapsed=false, carried=[]) -%}
 stages as (
     select
         sales_process,
@@ -28,6 +30,7 @@ stages as (
     from {{ ref('stg_control__stage_map') }}
 ),
 
+{% if not is_collapsed -%}
 ordered as (
     select
         *,
@@ -36,6 +39,7 @@ ordered as (
     from {{ changes }}
 ),
 
+{% endif -%}
 collapsed as (
     select
         ordered.*,
@@ -49,10 +53,12 @@ collapsed as (
         stages.is_current_open,
         stages.first_open_order,
         stages.open_stages_before
-    from ordered
+    from {{ changes if is_collapsed else 'ordered' }} as ordered
     left join stages
         on ordered.sales_process = stages.sales_process and ordered.stage_name = stages.stage_name
+    {%- if not is_collapsed %}
     where ordered.change_no = 1 or ordered.stage_name is distinct from ordered.previous_stage_name
+    {%- endif %}
 ),
 
 linked as (
@@ -68,7 +74,16 @@ linked as (
         lag(is_closed) over deal as previous_is_closed,
         lag(is_current_open) over deal as previous_is_current_open,
         lag(open_stages_before) over deal as previous_open_stages_before,
+        {% if is_collapsed -%}
+        -- a closed stage left behind starts a new cycle
+        1 + count(case when is_closed then 1 end) over (
+            partition by opportunity_id
+            order by change_no
+            rows between unbounded preceding and 1 preceding
+        ) as cycle_no
+        {%- else -%}
         lag(gap_kind) over deal as previous_gap_kind
+        {%- endif %}
     from collapsed
     window deal as (partition by opportunity_id order by change_no)
 ),
@@ -76,7 +91,7 @@ linked as (
 bounded as (
     select
         linked.*,
-        run.as_of,
+        {{ 'run.as_of' if run else 'cast(null as timestamp)' }} as as_of,
         case
             when linked.next_change_no is not null then linked.next_changed_at
             when linked.ended_at is not null then greatest(linked.ended_at, linked.changed_at)
@@ -91,12 +106,14 @@ bounded as (
             when linked.next_stage_order < linked.stage_order then 'back'
             else 'lateral'
         end as exit_kind,
+        {% if not is_collapsed -%}
         -- a closed stage left behind starts a new cycle; a win whose evidence comes later stays in its own
         case
             when linked.previous_is_closed then 1
             when linked.previous_gap_kind = 'won_without_evidence' and not coalesce(linked.is_closed, false) then 1
             else 0
         end as starts_cycle,
+        {% endif -%}
         case
             when linked.is_closed and not linked.is_won then 0
             else coalesce(greatest(
@@ -106,16 +123,24 @@ bounded as (
             ), 0)
         end as skipped
     from linked
+    {%- if run %}
     cross join {{ run }} as run
+    {%- endif %}
 ),
 
 numbered as (
     select
         *,
+        {% if not is_collapsed -%}
         1 + sum(starts_cycle) over (partition by opportunity_id order by change_no rows unbounded preceding) as cycle_no,
-        {{ elapsed_days('changed_at', 'coalesce(left_at, as_of)') }} as days_in_stage,
+        {% endif -%}
+        {{ elapsed_microseconds('changed_at', 'coalesce(left_at, as_of)') }} as microseconds_in_stage,
         -- rows in no stage are counted out; they cut the timeline, and are not visits
+        {% if is_collapsed -%}
+        case when stage_name is null then 0 else change_no end as visit_seq
+        {%- else -%}
         count(stage_name) over (partition by opportunity_id order by change_no rows unbounded preceding) as visit_seq
+        {%- endif %}
     from bounded
 ),
 
@@ -123,13 +148,15 @@ visits as (
     select
         *,
         row_number() over (partition by opportunity_id, stage_name order by change_no) as visit_no,
-        sum(days_in_stage) over (
+        coalesce(sum(microseconds_in_stage) over (
             partition by opportunity_id, stage_name
             order by change_no
-            rows unbounded preceding
-        ) as cumulative_days_in_stage
+            rows between unbounded preceding and 1 preceding
+        ), 0) as microseconds_in_stage_before
     from numbered
+    {%- if not is_collapsed %}
     where stage_name is not null
+    {%- endif %}
 )
 
 select
@@ -149,8 +176,12 @@ select
     is_won as is_won_stage,
     changed_at as entered_at,
     left_at as exited_at,
-    days_in_stage,
-    cumulative_days_in_stage,
+    {%- if run %}
+    {{ days_of('microseconds_in_stage') }} as days_in_stage,
+    {{ days_of('microseconds_in_stage_before + microseconds_in_stage') }} as cumulative_days_in_stage,
+    {%- else %}
+    cast(microseconds_in_stage_before as bigint) as microseconds_in_stage_before,
+    {%- endif %}
     exit_kind,
     next_stage as next_stage_name,
     cast(skipped as integer) as stages_skipped,
@@ -158,5 +189,8 @@ select
     visit_seq = 1 and coalesce(stage_order > first_open_order, false) as is_left_truncated,
     is_start_imputed,
     coalesce(next_changed_at = changed_at, false) as is_tie
+    {%- for column in carried %},
+    {{ column }}
+    {%- endfor %}
 from visits
 {%- endmacro %}

@@ -64,6 +64,24 @@ def test_every_model_is_tagged_for_one_selection_and_lies_in_its_database(manife
         assert node.database == expected, f"{node.name} lies in {node.database}"
 
 
+def test_what_works_on_changes_does_not_depend_on_as_of(manifest: Any) -> None:
+    """An increment keeps rows that were built under another as_of: neither it nor what it rests on may read the run."""
+    free = [node for node in _models(manifest) if "as_of_free" in node.tags]
+    assert len(free) >= 3
+    for node in _models(manifest):
+        if _layer(node) == "intermediate":
+            assert (node.config.materialized == "incremental") == (node in free), node.name
+    todo, seen = [node.unique_id for node in free], set()
+    while todo:
+        key = todo.pop()
+        if key in seen or key not in manifest.nodes or _layer(manifest.nodes[key]) != "intermediate":
+            continue
+        seen.add(key)
+        parents = manifest.nodes[key].depends_on.nodes
+        assert not [parent for parent in parents if parent.endswith(".stg_control__run")], key
+        todo += parents
+
+
 def test_no_model_is_ephemeral(manifest: Any) -> None:
     # one manifest serves several builds; dbt adds an ephemeral parent to it in the first only
     assert not [node.name for node in _models(manifest) if node.config.materialized == "ephemeral"]

@@ -1,103 +1,32 @@
 with run as (
     select
         as_of,
-        known_at,
         corporate_currency
     from {{ ref('stg_control__run') }}
 ),
 
-deals as (
-    select
-        opportunities.opportunity_id,
-        opportunities.stage_name,
-        opportunities.forecast_category,
-        opportunities.probability_percent,
-        opportunities.amount,
-        opportunities.currency_code,
-        opportunities.close_on,
-        opportunities.created_at,
-        opportunities.is_deleted
-    from {{ ref('stg_salesforce__opportunity') }} as opportunities
-    cross join run
-    where opportunities.created_at <= run.as_of
-),
-
--- the rows that stage visits are made of, so that the numbers of visits agree
-rows_seen as (
+-- what comes after as_of follows what came before: the timeline is cut, not ordered again
+spans as (
     select
         history.opportunity_id,
+        history.visit_seq,
         history.stage_name,
         history.forecast_category,
         history.probability_percent,
         history.amount,
-        coalesce(history.currency_code, deals.currency_code) as currency_code,
+        history.currency_code,
         history.close_on,
-        history.created_at as valid_from,
-        coalesce(history.system_modstamp_at, history.created_at) as tie_1,
-        history.opportunity_history_id as tie_2
-    from {{ ref('stg_salesforce__opportunity_history') }} as history
-    inner join deals on history.opportunity_id = deals.opportunity_id
+        -- nothing is known of its past by then: its first state since creation, marked
+        case when history.changed_at > run.as_of then history.deal_created_at else history.changed_at end as valid_from,
+        case when history.next_changed_at <= run.as_of then history.next_changed_at else {{ end_of_time() }} end as valid_to,
+        history.is_start_imputed or history.changed_at > run.as_of as is_imputed
+    from {{ ref('int_opportunity_history') }} as history
     cross join run
     where
-        history.stage_name is not null
-        and history.created_at <= run.as_of
-        and history._extracted_at <= run.known_at
-        and (not history.is_deleted or deals.is_deleted)
-),
-
-deals_seen as (
-    select distinct opportunity_id from rows_seen
-),
-
-linked as (
-    select
-        *,
-        lead(valid_from) over (partition by opportunity_id order by valid_from, tie_1, tie_2) as valid_to,
-        lag(stage_name) over (partition by opportunity_id order by valid_from, tie_1, tie_2) as previous_stage_name
-    from rows_seen
-),
-
-numbered as (
-    select
-        *,
-        sum(case when previous_stage_name is null or stage_name <> previous_stage_name then 1 else 0 end)
-            over (partition by opportunity_id order by valid_from, tie_1, tie_2 rows unbounded preceding)
-            as visit_seq
-    from linked
-),
-
-spans as (
-    select
-        opportunity_id,
-        cast(visit_seq as integer) as visit_seq,
-        stage_name,
-        forecast_category,
-        probability_percent,
-        amount,
-        currency_code,
-        close_on,
-        valid_from,
-        coalesce(valid_to, {{ end_of_time() }}) as valid_to,
-        false as is_imputed
-    from numbered
-    -- no instant sees a row of zero length
-    where valid_to is null or valid_to > valid_from
-    union all
-    select
-        deals.opportunity_id,
-        1 as visit_seq,
-        deals.stage_name,
-        deals.forecast_category,
-        deals.probability_percent,
-        deals.amount,
-        deals.currency_code,
-        deals.close_on,
-        deals.created_at as valid_from,
-        {{ end_of_time() }} as valid_to,
-        true as is_imputed
-    from deals
-    left join deals_seen on deals.opportunity_id = deals_seen.opportunity_id
-    where deals_seen.opportunity_id is null
+        history.deal_created_at <= run.as_of
+        and (history.changed_at <= run.as_of or history.change_no = 1)
+        -- no instant sees a row of zero length
+        and (history.next_changed_at is null or history.next_changed_at > least(history.changed_at, run.as_of))
 ),
 
 currencies as (

@@ -47,37 +47,73 @@ first_wins as (
     group by surviving_account_id
 ),
 
+-- both bases enter mostly at the same instants: what stood then is looked up once for each
+instants as (
+    select distinct
+        opportunity_id,
+        entered_at
+    from entries
+),
+
 roles as (
     select
-        entries.visit_key,
+        instants.opportunity_id,
+        instants.entered_at,
         count(distinct coalesce(merged_away.master_id, roles.contact_id)) as n
-    from entries
-    inner join {{ ref('stg_salesforce__opportunity_contact_role') }} as roles on entries.opportunity_id = roles.opportunity_id
+    from instants
+    inner join {{ ref('stg_salesforce__opportunity_contact_role') }} as roles on instants.opportunity_id = roles.opportunity_id
     left join {{ ref('int_merged_records') }} as merged_away on roles.contact_id = merged_away.loser_id
-    where roles.created_at <= entries.entered_at and (not roles.is_deleted or roles.last_modified_at > entries.entered_at)
-    group by entries.visit_key
+    where roles.created_at <= instants.entered_at and (not roles.is_deleted or roles.last_modified_at > instants.entered_at)
+    group by instants.opportunity_id, instants.entered_at
+),
+
+-- what only grows is told by when the first and the nth was there
+numbered_responses as (
+    select
+        opportunity_id,
+        responded_at,
+        row_number() over (partition by opportunity_id order by responded_at) as response_no
+    from {{ ref('int_customer_responses') }}
 ),
 
 responses as (
     select
-        entries.visit_key,
-        count(*) as n
-    from entries
-    inner join {{ ref('int_customer_responses') }} as responses on entries.opportunity_id = responses.opportunity_id
-    where responses.responded_at <= entries.entered_at
-    group by entries.visit_key
+        opportunity_id,
+        min(responded_at) as first_at,
+        min(case when response_no = 3 then responded_at end) as third_at
+    from numbered_responses
+    where response_no in (1, 3)
+    group by opportunity_id
+),
+
+met as (
+    select
+        meetings.opportunity_id,
+        coalesce(merged_away.master_id, attendees.person_id) as person_id,
+        min(meetings.occurred_at) as met_at
+    from {{ ref('int_activities') }} as meetings
+    inner join {{ ref('int_meeting_attendees') }} as attendees on meetings.activity_id = attendees.event_id
+    left join {{ ref('int_merged_records') }} as merged_away on attendees.person_id = merged_away.loser_id
+    where meetings.is_meeting_held and meetings.opportunity_id is not null
+    group by meetings.opportunity_id, coalesce(merged_away.master_id, attendees.person_id)
+),
+
+numbered_people as (
+    select
+        opportunity_id,
+        met_at,
+        row_number() over (partition by opportunity_id order by met_at) as person_no
+    from met
 ),
 
 people as (
     select
-        entries.visit_key,
-        count(distinct coalesce(merged_away.master_id, attendees.person_id)) as n
-    from entries
-    inner join {{ ref('int_activities') }} as meetings on entries.opportunity_id = meetings.opportunity_id
-    inner join {{ ref('int_meeting_attendees') }} as attendees on meetings.activity_id = attendees.event_id
-    left join {{ ref('int_merged_records') }} as merged_away on attendees.person_id = merged_away.loser_id
-    where meetings.is_meeting_held and meetings.occurred_at <= entries.entered_at
-    group by entries.visit_key
+        opportunity_id,
+        min(met_at) as first_at,
+        min(case when person_no = 2 then met_at end) as second_at
+    from numbered_people
+    where person_no <= 2
+    group by opportunity_id
 ),
 
 amounts as (
@@ -105,14 +141,22 @@ select
         else 'no win yet'
     end as account_standing,
     case coalesce(roles.n, 0) when 0 then '0' when 1 then '1' when 2 then '2' else '3 or more' end as contact_roles,
-    case when coalesce(responses.n, 0) = 0 then '0' when responses.n <= 2 then '1 to 2' else '3 or more' end as responses_before,
-    case coalesce(people.n, 0) when 0 then '0' when 1 then '1' else '2 or more' end as people_met,
+    case
+        when responses.third_at <= entries.entered_at then '3 or more'
+        when responses.first_at <= entries.entered_at then '1 to 2'
+        else '0'
+    end as responses_before,
+    case
+        when people.second_at <= entries.entered_at then '2 or more'
+        when people.first_at <= entries.entered_at then '1'
+        else '0'
+    end as people_met,
     case when amounts.first_amount_at <= entries.entered_at then 'named' else 'not named' end as amount_at_entry,
     case when entries.stages_skipped > 0 then 'skipped a stage' else 'in order' end as way_in
 from entries
 inner join deals on entries.opportunity_id = deals.opportunity_id
 left join first_wins on deals.surviving_account_id = first_wins.surviving_account_id
-left join roles on entries.visit_key = roles.visit_key
-left join responses on entries.visit_key = responses.visit_key
-left join people on entries.visit_key = people.visit_key
+left join roles on entries.opportunity_id = roles.opportunity_id and entries.entered_at = roles.entered_at
+left join responses on entries.opportunity_id = responses.opportunity_id
+left join people on entries.opportunity_id = people.opportunity_id
 left join amounts on entries.opportunity_id = amounts.opportunity_id

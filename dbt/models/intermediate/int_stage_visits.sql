@@ -1,94 +1,68 @@
 with run as (
-    select
-        as_of,
-        known_at
-    from {{ ref('stg_control__run') }}
+    select as_of from {{ ref('stg_control__run') }}
 ),
 
-deals as (
+-- what comes after as_of follows what came before: the timeline is cut, not ordered again
+cut as (
     select
-        opportunities.opportunity_id,
-        coalesce(record_types.developer_name, 'default') as sales_process,
-        opportunities.stage_name,
-        opportunities.created_at,
-        opportunities.is_deleted,
-        case
-            when opportunities.is_deleted and opportunities.last_modified_at <= run.as_of then opportunities.last_modified_at
-        end as deleted_at
-    from {{ ref('stg_salesforce__opportunity') }} as opportunities
-    cross join run
-    left join {{ ref('stg_salesforce__record_type') }} as record_types
-        on opportunities.record_type_id = record_types.record_type_id
-    where opportunities.created_at <= run.as_of
-),
-
--- a deal's deletion marks its history rows deleted too; they happened all the same
-history as (
-    select
-        deals.opportunity_id,
-        deals.sales_process,
-        deals.deleted_at,
-        history.stage_name,
-        history.created_at as changed_at,
-        coalesce(history.system_modstamp_at, history.created_at) as tie_1,
-        history.opportunity_history_id as tie_2,
-        history.created_at <= run.as_of as is_past
-    from {{ ref('stg_salesforce__opportunity_history') }} as history
-    inner join deals on history.opportunity_id = deals.opportunity_id
+        timeline.*,
+        run.as_of,
+        -- nothing is known of its past by then: its first stage since creation, marked
+        timeline.entered_at > run.as_of as lies_ahead,
+        coalesce(timeline.exited_at <= run.as_of, false) as has_left,
+        coalesce(timeline.deleted_at <= run.as_of, false) as is_gone
+    from {{ ref('int_stage_timeline') }} as timeline
     cross join run
     where
-        history.stage_name is not null
-        and history._extracted_at <= run.known_at
-        and (not history.is_deleted or deals.is_deleted)
+        timeline.stage_name is not null
+        and timeline.deal_created_at <= run.as_of
+        and (timeline.entered_at <= run.as_of or timeline.visit_seq = 1)
 ),
 
-seen as (
-    select
-        opportunity_id,
-        max(case when is_past then 1 else 0 end) as has_past,
-        min_by(stage_name, cast(changed_at as {{ dbt.type_string() }}) || tie_2) as first_stage_name
-    from history
-    group by opportunity_id
-),
-
-changes as (
-    select
-        opportunity_id,
-        sales_process,
-        stage_name,
-        changed_at,
-        tie_1,
-        tie_2,
-        false as is_start_imputed,
-        deleted_at
-    from history
-    where is_past
-    union all
-    -- nothing is known of its past: one stage since creation, marked
-    select
-        deals.opportunity_id,
-        deals.sales_process,
-        coalesce(seen.first_stage_name, deals.stage_name) as stage_name,
-        deals.created_at as changed_at,
-        deals.created_at as tie_1,
-        '' as tie_2,
-        true as is_start_imputed,
-        deals.deleted_at
-    from deals
-    left join seen on deals.opportunity_id = seen.opportunity_id
-    where coalesce(seen.has_past, 0) = 0 and deals.stage_name is not null
-),
-
-timeline as (
+bounded as (
     select
         *,
-        cast(null as {{ dbt.type_string() }}) as gap_kind,
-        -- a record that says it was deleted before its last change lived until that change
+        case when lies_ahead then deal_created_at else entered_at end as began_at,
         case
-            when deleted_at is not null then greatest(deleted_at, max(changed_at) over (partition by opportunity_id))
-        end as ended_at,
-        case when deleted_at is not null then 'deleted' end as ended_kind
-    from changes
+            when has_left then exited_at
+            -- a record that says it was deleted before its last change lived until that change
+            when is_gone and lies_ahead then greatest(deleted_at, deal_created_at)
+            when is_gone then greatest(deleted_at, entered_at, least(last_changed_at, as_of))
+        end as left_at
+    from cut
 ),
 
-{{ stage_visits('timeline', 'run') }}
+timed as (
+    select
+        *,
+        {{ elapsed_microseconds('began_at', 'coalesce(left_at, as_of)') }} as microseconds_in_stage
+    from bounded
+)
+
+select
+    visit_id,
+    opportunity_id,
+    sales_process,
+    visit_seq,
+    visit_no,
+    cycle_no,
+    stage_name,
+    stage_order,
+    step,
+    step_rank,
+    location,
+    is_mapped,
+    is_closed_stage,
+    is_won_stage,
+    began_at as entered_at,
+    left_at as exited_at,
+    {{ days_of('microseconds_in_stage') }} as days_in_stage,
+    {{ days_of('microseconds_in_stage_before + microseconds_in_stage') }} as cumulative_days_in_stage,
+    case when has_left then exit_kind when is_gone then 'deleted' else 'open' end as exit_kind,
+    case when has_left then next_stage_name end as next_stage_name,
+    stages_skipped,
+    is_first_entry,
+    is_left_truncated,
+    is_start_imputed or lies_ahead as is_start_imputed,
+    is_tie and not lies_ahead as is_tie
+from timed

@@ -147,6 +147,42 @@ def test_increments_give_the_rows_of_a_rebuild(bench: Any, by_step: bool) -> Non
     assert len(from_nothing["int_activity_records"]) == 21  # 9 tasks, 5 events, 7 mails: what was deleted stays, marked
 
 
+def test_a_changed_stage_map_reaches_every_deal_of_its_process(bench: Any) -> None:
+    _land(bench, FIRST, 1)
+    _control(bench, 0)
+    bench.build()
+    rows = [row for name in ("default", "partner") for row in bench.process_map(name)]
+    renamed = [
+        (*row[:3], "lost", None, "closed", True, False, True) if row[:2] == ("partner", "Proposal") else row
+        for row in rows
+    ]
+    _control(bench, 0, renamed)
+    bench.build()
+    by_increments = _conformed(bench)
+    bench.build(full_refresh=True)
+    assert _conformed(bench) == by_increments
+    closed = {
+        (row["sales_process"], row["is_closed_stage"])
+        for row in by_increments["int_stage_visits"]
+        if row["stage_name"] == "Proposal"
+    }
+    assert closed == {("default", False), ("partner", True)}
+
+
+def test_what_is_read_after_known_at_is_in_no_timeline(bench: Any) -> None:
+    _land(bench, FIRST, 1)
+    bench.land(
+        "OpportunityHistory", [_history("1x", 1, 8, "Negotiation")], batch=2, extracted_at=AS_OF + timedelta(days=1)
+    )
+    bench.control(known_at=AS_OF)
+    bench.build()
+    stages = bench.rows(
+        "select stage_name from intermediate.int_stage_timeline where opportunity_id like '%1' order by visit_seq"
+    )
+    assert stages
+    assert all(row["stage_name"] != "Negotiation" for row in stages)
+
+
 def test_what_a_run_that_was_cut_off_staged_is_not_lost(bench: Any) -> None:
     """Staging has committed, what rests on it has not: the next run still sees the change."""
     _land(bench, FIRST, 1)
