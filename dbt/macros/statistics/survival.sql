@@ -18,7 +18,9 @@ Zero lengths are durations like any other; leavers precede the censored of the s
             {{ key_list }},
             duration_days,
             count(exit_kind) as leavers,
-            sum(count(*)) over (partition by {{ key_list }} order by duration_days desc rows unbounded preceding) as at_risk
+            cast(sum(cast(count(*) as double)) over (
+                partition by {{ key_list }} order by duration_days desc rows unbounded preceding
+            ) as bigint) as at_risk
         from {{ observations }}
         group by {{ key_list }}, duration_days
     ) as counted
@@ -51,7 +53,9 @@ Zero lengths are durations like any other; leavers precede the censored of the s
             {%- for kind, counts_as in exits.items() %}
             cast(count(case when exit_kind in ('{{ counts_as | join("', '") }}') then 1 end) as integer) as {{ kind }}_leavers,
             {%- endfor %}
-            cast(sum(count(*)) over (partition by {{ key_list }} order by duration_days desc rows unbounded preceding) as double) as at_risk
+            sum(cast(count(*) as double)) over (
+                partition by {{ key_list }} order by duration_days desc rows unbounded preceding
+            ) as at_risk
         from {{ observations }}
         group by {{ key_list }}, duration_days
     ) as counted
