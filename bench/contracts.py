@@ -15,12 +15,10 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import multiprocessing
 import os
 import shutil
 import statistics
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from typing import Any
 import duckdb
 
 from bench import large_home
+from bench.measuring import in_process
 from dagster_project import pipeline
 
 ROUNDS = 3
@@ -80,12 +79,12 @@ def main() -> None:
     source = large_home.landed(options.opportunities)
     with large_home.copy_of(source) as home:
         began = time.monotonic()
-        _in_process(_conform, home)
+        in_process(_conform, home)
         print(f"conformed in {time.monotonic() - began:.0f} s", flush=True)
         found: dict[str, list[dict[str, Any]]] = {"ours": [], "sql": []}
         for number in range(ROUNDS):
             for side, work in (("ours", _ours), ("sql", _sql)):
-                found[side].append(_in_process(work, home))
+                found[side].append(in_process(work, home))
                 print(f"round {number + 1}, {side}: {json.dumps(found[side][-1])}", flush=True)
             if number == 0:
                 compared = _compare(home)
@@ -107,53 +106,6 @@ def main() -> None:
         "sql_peak_mb": max(one["peak_mb"] for one in found["sql"]),
     }  # fmt: skip
     print(json.dumps(result))
-
-
-def _in_process(work: Any, home: Path) -> dict[str, Any]:
-    """What `work(home)` says, in a fresh process; with the peak of the memory that it and its children held."""
-    here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_say, args=(work, home, there))
-    process.start()
-    peak, ended = 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not ended.wait(0.02):
-            peak = max(peak, sum(_resident(pid) for pid in _family(process.pid or 0)))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        there.close()
-        said: dict[str, Any] = here.recv()
-    except EOFError:
-        sys.exit(f"{work.__name__} failed")
-    finally:
-        process.join()
-        ended.set()
-        watcher.join()
-    return {**said, "peak_mb": round(peak / 1e6)}
-
-
-def _say(work: Any, home: Path, there: Any) -> None:
-    there.send(work(home) or {})
-
-
-def _family(pid: int) -> list[int]:
-    try:
-        below = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    except OSError:
-        return []
-    return [pid, *(one for child in below for one in _family(int(child)))]
-
-
-def _resident(pid: int) -> int:
-    """Bytes that the process holds; of pages that several hold, its part."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def _conform(home: Path) -> None:

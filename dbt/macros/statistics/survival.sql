@@ -1,8 +1,10 @@
 {#- Survival with censoring, from a CTE `observations`: columns `keys`, duration_days, exit_kind (NULL: censored).
 
 life_table: one row per group and distinct duration: at_risk n, leavers d, survival S after it and S before it (Kaplan & Meier 1958).
-cumulative_incidence: one row per group, kind and duration: F_k = sum S(t-) d_k / n (Aalen & Johansen 1978).
-incidence_at: F_k at a horizon with the Aalen variance (as in Marubini & Valsecchi 1995). Only durations up to `horizon` enter.
+competing_life_table: the same, with leavers by kind.
+competing_incidence: a column per kind: F_k = sum S(t-) d_k / n (Aalen & Johansen 1978).
+competing_ends: F_k and S at a horizon (none: at the end). Only durations up to `horizon` enter.
+competing_variance: the Aalen variance of F_k there (as in Marubini & Valsecchi 1995).
 Zero lengths are durations like any other; leavers precede the censored of the same duration.
 -#}
 {% macro life_table(observations, keys) -%}
@@ -16,7 +18,9 @@ Zero lengths are durations like any other; leavers precede the censored of the s
             {{ key_list }},
             duration_days,
             count(exit_kind) as leavers,
-            sum(count(*)) over (partition by {{ key_list }} order by duration_days desc rows unbounded preceding) as at_risk
+            cast(sum(cast(count(*) as double)) over (
+                partition by {{ key_list }} order by duration_days desc rows unbounded preceding
+            ) as bigint) as at_risk
         from {{ observations }}
         group by {{ key_list }}, duration_days
     ) as counted
@@ -33,47 +37,74 @@ Zero lengths are durations like any other; leavers precede the censored of the s
     )
 {%- endmacro %}
 
-{% macro cumulative_incidence(life_table, leavers_by_kind, keys) -%}
-    select
-        kinds.*,
-        life.at_risk,
-        life.leavers,
-        life.survival,
-        life.survival_before,
-        sum(life.survival_before * kinds.kind_leavers / life.at_risk) over (
-            partition by {% for key in keys %}kinds.{{ key }}, {% endfor %}kinds.exit_kind
-            order by kinds.duration_days
-            rows unbounded preceding
-        ) as incidence
-    from {{ leavers_by_kind }} as kinds
-    inner join {{ life_table }} as life
-        on kinds.duration_days = life.duration_days{% for key in keys %} and kinds.{{ key }} = life.{{ key }}{% endfor %}
-{%- endmacro %}
-
-{% macro incidence_at(incidence, keys, horizon) -%}
+{#- The same with the leavers of each kind in a column of their own. `exits`: {kind: the exit_kinds that count as it}. Few columns and one
+    row a duration: sorted and summed once for all kinds. -#}
+{% macro competing_life_table(observations, keys, exits) -%}
     {%- set key_list = keys | join(', ') -%}
     select
-        {{ key_list }},
-        exit_kind,
-        max(incidence_end) as incidence,
-        {%- set terms -%}
-            coalesce(power(incidence_end - incidence, 2) * leavers / nullif((at_risk - 1.0) * (at_risk - leavers), 0), 0)
-            + coalesce(power(survival_before, 2) * kind_leavers * (at_risk - kind_leavers)
-            / nullif(1.0 * at_risk * at_risk * (at_risk - 1), 0), 0)
-            - 2 * coalesce((incidence_end - incidence) * survival_before * kind_leavers * (at_risk - kind_leavers)
-            / nullif(1.0 * at_risk * (at_risk - leavers) * (at_risk - 1), 0), 0)
-        {%- endset %}
-        {{ ordered_sum(terms, 'duration_days') }} as variance
+        *,
+        {{ running_product('1.0 - leavers / at_risk', key_list, 'duration_days') }} as survival,
+        coalesce({{ lagged_product(key_list) }}, 1.0) as survival_before
     from (
         select
-            *,
-            max(incidence) over (partition by {{ key_list }}, exit_kind) as incidence_end
-        from {{ incidence }}
-        {%- if horizon %}
-        where duration_days <= {{ horizon }}
-        {%- endif %}
-    ) as up_to_horizon
-    group by {{ key_list }}, exit_kind
+            {{ key_list }},
+            duration_days,
+            cast(count(exit_kind) as double) as leavers,
+            {%- for kind, counts_as in exits.items() %}
+            cast(count(case when exit_kind in ('{{ counts_as | join("', '") }}') then 1 end) as integer) as {{ kind }}_leavers,
+            {%- endfor %}
+            sum(cast(count(*) as double)) over (
+                partition by {{ key_list }} order by duration_days desc rows unbounded preceding
+            ) as at_risk
+        from {{ observations }}
+        group by {{ key_list }}, duration_days
+    ) as counted
+{%- endmacro %}
+
+{% macro competing_incidence(life_table, keys, exits) -%}
+    select
+        *,
+        {%- for kind in exits %}
+        sum(survival_before * {{ kind }}_leavers / at_risk) over so_far as {{ kind }}_share{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ life_table }}
+    where leavers > 0
+    window so_far as (partition by {{ keys | join(', ') }} order by duration_days rows unbounded preceding)
+{%- endmacro %}
+
+{% macro competing_ends(incidence, keys, exits, horizon) -%}
+    select
+        {{ keys | join(', ') }},
+        {%- for kind in exits %}
+        max({{ kind }}_share) as {{ kind }}_share,
+        {%- endfor %}
+        min(survival) as survival
+    from {{ incidence }}
+    {%- if horizon %}
+    where duration_days <= {{ horizon }}
+    {%- endif %}
+    group by {{ keys | join(', ') }}
+{%- endmacro %}
+
+{% macro competing_variance(incidence, ends, keys, exits, horizon) -%}
+    select
+        {% for key in keys %}curves.{{ key }}, {% endfor %}
+        {%- for kind in exits %}
+        {%- set terms -%}
+            power(ends.{{ kind }}_share - curves.{{ kind }}_share, 2) * coalesce(curves.leavers / nullif((curves.at_risk - 1) * (curves.at_risk - curves.leavers), 0), 0)
+            + coalesce(power(curves.survival_before, 2) * curves.{{ kind }}_leavers * (curves.at_risk - curves.{{ kind }}_leavers)
+            / nullif(curves.at_risk * curves.at_risk * (curves.at_risk - 1), 0), 0)
+            - 2 * coalesce((ends.{{ kind }}_share - curves.{{ kind }}_share) * curves.survival_before * curves.{{ kind }}_leavers
+            * (curves.at_risk - curves.{{ kind }}_leavers)
+            / nullif(curves.at_risk * (curves.at_risk - curves.leavers) * (curves.at_risk - 1), 0), 0)
+        {%- endset %}
+        {{ exact_sum(terms) }} as {{ kind }}_variance{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ incidence }} as curves
+    inner join {{ ends }} as ends
+        on {% for key in keys %}{{ 'and ' if not loop.first }}curves.{{ key }} = ends.{{ key }} {% endfor %}
+    where curves.duration_days <= {{ horizon }}
+    group by {% for key in keys %}curves.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
 {%- endmacro %}
 
 {#- Log-log interval (95 %) of an incidence: F ^ exp(+-z se / (F ln F)). F = 0 or 1 has none. `lower` is true or false. -#}

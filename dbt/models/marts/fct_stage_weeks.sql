@@ -72,25 +72,130 @@ moved as (
     group by sales_process, stage_name, week_starts_on
 ),
 
--- p85 of the visits closed so far, told at each exit
+-- p85 of all visits closed so far, week by week: in order of length they fall into classes of about the square root of their number;
+-- counts of classes tell which one holds the percentile of a week, and only its visits are put in order for that week
+closed_visits as (
+    select
+        sales_process,
+        stage_name,
+        week_starts_on,
+        days_in_stage,
+        cast(floor((place - 1) / sqrt(n)) as integer) as class_no
+    from (
+        select
+            sales_process,
+            stage_name,
+            week_starts_on,
+            days_in_stage,
+            row_number() over (partition by sales_process, stage_name order by days_in_stage) as place,
+            count(*) over (partition by sales_process, stage_name) as n
+        from events
+        where days_in_stage is not null
+    ) as ordered
+),
+
+closed_in_week as (
+    select
+        sales_process,
+        stage_name,
+        week_starts_on,
+        class_no,
+        count(*) as n
+    from closed_visits
+    group by sales_process, stage_name, week_starts_on, class_no
+),
+
+class_weeks as (
+    select
+        weeks_closed.sales_process,
+        weeks_closed.stage_name,
+        weeks_closed.week_starts_on,
+        classes.class_no,
+        coalesce(closed_in_week.n, 0) as n
+    from (select distinct sales_process, stage_name, week_starts_on from closed_in_week) as weeks_closed
+    inner join (select distinct sales_process, stage_name, class_no from closed_in_week) as classes
+        on weeks_closed.sales_process = classes.sales_process and weeks_closed.stage_name = classes.stage_name
+    left join closed_in_week
+        on
+            weeks_closed.sales_process = closed_in_week.sales_process
+            and weeks_closed.stage_name = closed_in_week.stage_name
+            and weeks_closed.week_starts_on = closed_in_week.week_starts_on
+            and classes.class_no = closed_in_week.class_no
+),
+
+class_counts as (
+    select
+        *,
+        sum(n) over (partition by sales_process, stage_name, class_no order by week_starts_on rows unbounded preceding) as n_so_far
+    from class_weeks
+),
+
+class_places as (
+    select
+        *,
+        sum(n_so_far) over (partition by sales_process, stage_name, week_starts_on) as closed_visits,
+        sum(n_so_far) over (
+            partition by sales_process, stage_name, week_starts_on order by class_no rows unbounded preceding
+        ) as last_place
+    from class_counts
+),
+
+-- linear between the two visits next to the place 0.85 (n - 1), counted from 0, as everywhere
+asked_classes as (
+    select
+        sales_process,
+        stage_name,
+        week_starts_on,
+        class_no,
+        last_place - n_so_far as places_before,
+        closed_visits,
+        0.85 * (closed_visits - 1) as asked_place
+    from class_places
+    where last_place > floor(0.85 * (closed_visits - 1)) and last_place - n_so_far <= ceil(0.85 * (closed_visits - 1))
+),
+
+candidates as (
+    select
+        asked_classes.sales_process,
+        asked_classes.stage_name,
+        asked_classes.week_starts_on,
+        asked_classes.closed_visits,
+        asked_classes.asked_place,
+        closed_visits.days_in_stage,
+        asked_classes.places_before - 1 + row_number() over (
+            partition by asked_classes.sales_process, asked_classes.stage_name, asked_classes.week_starts_on, asked_classes.class_no
+            order by closed_visits.days_in_stage
+        ) as place
+    from asked_classes
+    inner join closed_visits
+        on
+            asked_classes.sales_process = closed_visits.sales_process
+            and asked_classes.stage_name = closed_visits.stage_name
+            and asked_classes.class_no = closed_visits.class_no
+            and asked_classes.week_starts_on >= closed_visits.week_starts_on
+),
+
+neighbours as (
+    select
+        sales_process,
+        stage_name,
+        week_starts_on,
+        max(closed_visits) as closed_visits,
+        max(asked_place - floor(asked_place)) as part,
+        max(case when place = floor(asked_place) then days_in_stage end) as shorter_days,
+        max(case when place = ceil(asked_place) then days_in_stage end) as longer_days
+    from candidates
+    group by sales_process, stage_name, week_starts_on
+),
+
 aging as (
     select
         sales_process,
         stage_name,
         week_starts_on,
-        {{ percentile('days_in_stage', 0.85) }} over closed_so_far as closed_p85_days,
-        count(days_in_stage) over closed_so_far as closed_visits,
-        row_number() over (
-            partition by sales_process, stage_name, week_starts_on
-            order by moved_at desc, days_in_stage desc nulls last
-        ) as from_last
-    from events
-    where exited = 1
-    window closed_so_far as (
-        partition by sales_process, stage_name
-        order by moved_at, days_in_stage nulls first
-        rows unbounded preceding
-    )
+        closed_visits,
+        shorter_days + (longer_days - shorter_days) * part as closed_p85_days
+    from neighbours
 ),
 
 left_stage as (
@@ -195,7 +300,6 @@ weekly as (
             stages.sales_process = aging.sales_process
             and stages.stage_name = aging.stage_name
             and weeks.week_starts_on = aging.week_starts_on
-            and aging.from_last = 1
 ),
 
 -- running figures: each week sees itself and the weeks before it, never a later one

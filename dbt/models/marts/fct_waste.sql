@@ -177,7 +177,7 @@ summed as (
     select
         open_spells.waste_kind,
         open_spells.opportunity_id,
-        {{ ordered_sum(elapsed_days('open_spells.from_at', 'open_spells.until_at'), 'open_spells.spell_key') }} as waste_days,
+        {{ exact_sum(elapsed_days('open_spells.from_at', 'open_spells.until_at')) }} as waste_days,
         sum(coalesce(spell_touches.touches, 0)) as touches
     from open_spells
     left join spell_touches

@@ -40,18 +40,18 @@ select
     verdicts.last_seen_at,
     {{ elapsed_days('verdicts.first_seen_at', 'run.as_of') }} as days_known,
     run.as_of
+-- which rows are joined is told inside the key: beside it, a condition on the left side alone compares every row with every other
 from {{ ref('fct_definition_verdicts') }} as verdicts
 cross join {{ ref('dim_run') }} as run
 inner join {{ ref('dim_definition') }} as definitions on verdicts.definition_id = definitions.definition_id
 left join {{ ref('fct_opportunities') }} as deals on verdicts.record_id = deals.opportunity_id
 left join {{ ref('fct_activities') }} as activities
-    on verdicts.entity = 'activity' and verdicts.record_id = activities.activity_id
+    on case when verdicts.entity = 'activity' then verdicts.record_id end = activities.activity_id
 left join {{ ref('dim_owner') }} as activity_owners on activities.owner_id = activity_owners.owner_id
 left join {{ ref('fct_stage_visits') }} as visits
-    on verdicts.entity = 'stage_visit' and verdicts.row_key = visits.visit_id and visits.basis = 'reported'
+    on case when verdicts.entity = 'stage_visit' then verdicts.row_key end = visits.visit_id and visits.basis = 'reported'
 left join {{ ref('dim_owner') }} as owners on verdicts.owner_id = owners.owner_id
 left join {{ ref('fct_standing_breaches') }} as standing
     on
-        verdicts.status = 'breached'
-        and verdicts.definition_id = standing.definition_id
+        case when verdicts.status = 'breached' then verdicts.definition_id end = standing.definition_id
         and coalesce(verdicts.record_id, verdicts.row_key) = standing.record_key

@@ -1,3 +1,8 @@
+{#- Ways out of a stage, each with the exits that count as it. -#}
+{%- set exits = {
+    'advanced': ['advanced'], 'back': ['back'], 'lateral': ['lateral'], 'won': ['won'], 'lost': ['lost'],
+    'won_without_evidence': ['won_without_evidence'], 'onward': ['advanced', 'won']
+} -%}
 with run as (
     select
         as_of,
@@ -6,14 +11,20 @@ with run as (
     from {{ ref('dim_run') }}
 ),
 
+-- millions of visits are grouped and sorted: by whole numbers, which is told in words again at the end
+stages as (
+    select
+        sales_process,
+        stage_name,
+        row_number() over (order by sales_process, stage_name) as stage_no
+    from {{ ref('dim_stage') }}
+),
+
 first_entries as (
     select
-        visits.basis,
-        visits.sales_process,
-        visits.stage_name,
+        2 * stages.stage_no + case when visits.basis = 'defined' then 1 else 0 end as line_no,
         visits.stage_order,
-        cast(extract(year from visits.entered_at) as {{ dbt.type_string() }}) || '-Q'
-        || cast(extract(quarter from visits.entered_at) as {{ dbt.type_string() }}) as quarter,
+        cast(10 * extract(year from visits.entered_at) + extract(quarter from visits.entered_at) as integer) as quarter_no,
         visits.days_in_stage as duration_days,
         case when visits.exit_kind not in ('open', 'deleted', 'merged') then visits.exit_kind end as exit_kind,
         visits.exit_kind = 'open' as is_still_open,
@@ -22,6 +33,7 @@ first_entries as (
         {{ elapsed_days('visits.entered_at', 'run.as_of') }} >= run.conversion_days as is_mature,
         visits.days_in_stage <= run.conversion_days as is_within
     from {{ ref('fct_stage_visits') }} as visits
+    inner join stages on visits.sales_process = stages.sales_process and visits.stage_name = stages.stage_name
     cross join run
     where visits.is_first_entry and visits.is_mapped and not visits.is_closed_stage
 ),
@@ -29,12 +41,12 @@ first_entries as (
 entries as (
     select
         first_entries.*,
-        'all' as cohort
+        0 as cohort_no
     from first_entries
     union all
     select
         first_entries.*,
-        first_entries.quarter as cohort
+        first_entries.quarter_no as cohort_no
     from first_entries
 ),
 
@@ -46,204 +58,109 @@ observations as (
 
 groups as (
     select
-        entries.basis,
-        entries.sales_process,
-        entries.cohort,
-        entries.stage_name,
-        min(entries.stage_order) as stage_order,
-        sum(case when not entries.is_left_out then 1 else 0 end) as n_entered,
-        sum(case when not entries.is_left_out and entries.is_mature then 1 else 0 end) as n_mature,
-        sum(case when not entries.is_left_out and not entries.is_mature then 1 else 0 end) as n_immature,
-        sum(case when not entries.is_left_out and entries.is_still_open then 1 else 0 end) as n_open,
-        sum(case when not entries.is_left_out and entries.is_deleted then 1 else 0 end) as n_deleted,
-        sum(case when not entries.is_left_out and entries.is_mature and entries.is_deleted and entries.is_within then 1 else 0 end)
-            as n_deleted_within,
-        sum(case when entries.is_left_out then 1 else 0 end) as n_left_truncated,
-        sum(case when not entries.is_left_out and entries.exit_kind is not null then 1 else 0 end) as n_resolved,
-        max(case when not entries.is_left_out then entries.duration_days end) as longest_days
+        line_no,
+        cohort_no,
+        min(stage_order) as stage_order,
+        sum(case when not is_left_out then 1 else 0 end) as n_entered,
+        sum(case when not is_left_out and is_mature then 1 else 0 end) as n_mature,
+        sum(case when not is_left_out and not is_mature then 1 else 0 end) as n_immature,
+        sum(case when not is_left_out and is_still_open then 1 else 0 end) as n_open,
+        sum(case when not is_left_out and is_deleted then 1 else 0 end) as n_deleted,
+        sum(case when not is_left_out and is_mature and is_deleted and is_within then 1 else 0 end) as n_deleted_within,
+        sum(case when is_left_out then 1 else 0 end) as n_left_truncated,
+        sum(case when not is_left_out and exit_kind is not null then 1 else 0 end) as n_resolved,
+        max(case when not is_left_out then duration_days end) as longest_days
     from entries
-    group by entries.basis, entries.sales_process, entries.cohort, entries.stage_name
-),
-
-kinds as (
-    {%- for kind in ['advanced', 'back', 'lateral', 'won', 'lost', 'won_without_evidence', 'onward'] %}
-    select '{{ kind }}' as exit_kind{{ ' union all' if not loop.last }}
-    {%- endfor %}
-),
-
--- advanced and won once more as one kind: what "onward" counts
-exits as (
-    select
-        basis,
-        sales_process,
-        cohort,
-        stage_name,
-        exit_kind,
-        duration_days,
-        is_mature,
-        is_within
-    from observations
-    where exit_kind is not null
-    union all
-    select
-        basis,
-        sales_process,
-        cohort,
-        stage_name,
-        'onward' as exit_kind,
-        duration_days,
-        is_mature,
-        is_within
-    from observations
-    where exit_kind in ('advanced', 'won')
+    group by line_no, cohort_no
 ),
 
 counted as (
     select
-        basis,
-        sales_process,
-        cohort,
-        stage_name,
+        line_no,
+        cohort_no,
         exit_kind,
         count(*) as n_exits_ever,
         sum(case when is_mature and is_within then 1 else 0 end) as n_exits
-    from exits
-    group by basis, sales_process, cohort, stage_name, exit_kind
+    from observations
+    where exit_kind is not null
+    group by line_no, cohort_no, exit_kind
 ),
 
 life as (
-    {{ life_table('observations', ['basis', 'sales_process', 'cohort', 'stage_name']) }}
-),
-
-life_ends as (
-    select
-        basis,
-        sales_process,
-        cohort,
-        stage_name,
-        min(survival) as survival_end
-    from life
-    group by basis, sales_process, cohort, stage_name
-),
-
-survival_within as (
-    select
-        life.basis,
-        life.sales_process,
-        life.cohort,
-        life.stage_name,
-        min(life.survival) as survival_at_days
-    from life
-    cross join run
-    where life.duration_days <= run.conversion_days
-    group by life.basis, life.sales_process, life.cohort, life.stage_name
-),
-
-at_duration as (
-    select
-        basis,
-        sales_process,
-        cohort,
-        stage_name,
-        exit_kind,
-        duration_days,
-        count(*) as kind_leavers
-    from exits
-    group by basis, sales_process, cohort, stage_name, exit_kind, duration_days
-),
-
--- every duration of the group for every kind that occurs: the variance also sums over the leaving of other kinds
-leavers_by_kind as (
-    select
-        life.basis,
-        life.sales_process,
-        life.cohort,
-        life.stage_name,
-        life.duration_days,
-        counted.exit_kind,
-        coalesce(at_duration.kind_leavers, 0) as kind_leavers
-    from life
-    inner join counted
-        on
-            life.basis = counted.basis
-            and life.sales_process = counted.sales_process
-            and life.cohort = counted.cohort
-            and life.stage_name = counted.stage_name
-    left join at_duration
-        on
-            life.basis = at_duration.basis
-            and life.sales_process = at_duration.sales_process
-            and life.cohort = at_duration.cohort
-            and life.stage_name = at_duration.stage_name
-            and life.duration_days = at_duration.duration_days
-            and counted.exit_kind = at_duration.exit_kind
-    where life.leavers > 0
+    {{ competing_life_table('observations', ['line_no', 'cohort_no'], exits) }}
 ),
 
 incidence as (
-    {{ cumulative_incidence('life', 'leavers_by_kind', ['basis', 'sales_process', 'cohort', 'stage_name']) }}
-),
-
-within as (
-    {{ incidence_at('incidence', ['basis', 'sales_process', 'cohort', 'stage_name'], '(select conversion_days from run)') }}
+    {{ competing_incidence('life', ['line_no', 'cohort_no'], exits) }}
 ),
 
 ever as (
-    {{ incidence_at('incidence', ['basis', 'sales_process', 'cohort', 'stage_name'], none) }}
+    {{ competing_ends('incidence', ['line_no', 'cohort_no'], exits, none) }}
+),
+
+within as (
+    {{ competing_ends('incidence', ['line_no', 'cohort_no'], exits, '(select conversion_days from run)') }}
+),
+
+varied as (
+    {{ competing_variance('incidence', 'within', ['line_no', 'cohort_no'], exits, '(select conversion_days from run)') }}
+),
+
+by_kind as (
+    {%- for kind, counts_as in exits.items() %}
+    select
+        groups.line_no,
+        groups.cohort_no,
+        '{{ kind }}' as exit_kind,
+        coalesce(sum(counted.n_exits), 0) as n_exits,
+        coalesce(sum(counted.n_exits_ever), 0) as n_exits_ever,
+        coalesce(max(within.{{ kind }}_share), 0) as incidence_within,
+        coalesce(max(varied.{{ kind }}_variance), 0) as variance_within,
+        coalesce(max(ever.{{ kind }}_share), 0) as incidence_ever,
+        coalesce(max(within.survival), 1.0) as survival_at_days,
+        coalesce(max(ever.survival), 1.0) as survival_end
+    from groups
+    left join counted
+        on
+            groups.line_no = counted.line_no
+            and groups.cohort_no = counted.cohort_no
+            and counted.exit_kind in ('{{ counts_as | join("', '") }}')
+    left join within on groups.line_no = within.line_no and groups.cohort_no = within.cohort_no
+    left join varied on groups.line_no = varied.line_no and groups.cohort_no = varied.cohort_no
+    left join ever on groups.line_no = ever.line_no and groups.cohort_no = ever.cohort_no
+    group by groups.line_no, groups.cohort_no
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 put_together as (
     select
         groups.*,
-        kinds.exit_kind,
-        coalesce(counted.n_exits, 0) as n_exits,
-        coalesce(counted.n_exits_ever, 0) as n_exits_ever,
+        case when groups.line_no % 2 = 1 then 'defined' else 'reported' end as basis,
+        stages.sales_process,
+        case
+            when groups.cohort_no = 0 then 'all'
+            else substr(cast(groups.cohort_no as {{ dbt.type_string() }}), 1, 4) || '-Q'
+                || substr(cast(groups.cohort_no as {{ dbt.type_string() }}), 5, 1)
+        end as cohort,
+        stages.stage_name,
+        by_kind.exit_kind,
+        by_kind.n_exits,
+        by_kind.n_exits_ever,
         groups.n_mature - groups.n_deleted_within as n_rate,
-        coalesce(within.incidence, 0) as incidence_within,
-        coalesce(within.variance, 0) as variance_within,
-        coalesce(ever.incidence, 0) as incidence_ever,
-        coalesce(survival_within.survival_at_days, 1.0) as survival_at_days,
+        by_kind.incidence_within,
+        by_kind.variance_within,
+        by_kind.incidence_ever,
+        by_kind.survival_at_days,
         -- F says nothing of times that nobody was watched for, unless everybody has left
-        groups.longest_days >= run.conversion_days or coalesce(life_ends.survival_end, 1) <= 1e-12 as is_watched_long_enough,
+        groups.longest_days >= run.conversion_days or by_kind.survival_end <= 1e-12 as is_watched_long_enough,
         run.minimum_n,
         run.conversion_days,
         run.as_of
     from groups
-    cross join kinds
+    inner join by_kind on groups.line_no = by_kind.line_no and groups.cohort_no = by_kind.cohort_no
+    inner join stages on groups.line_no - groups.line_no % 2 = 2 * stages.stage_no
     cross join run
-    left join counted
-        on
-            groups.basis = counted.basis
-            and groups.sales_process = counted.sales_process
-            and groups.cohort = counted.cohort
-            and groups.stage_name = counted.stage_name
-            and kinds.exit_kind = counted.exit_kind
-    left join within
-        on
-            groups.basis = within.basis
-            and groups.sales_process = within.sales_process
-            and groups.cohort = within.cohort
-            and groups.stage_name = within.stage_name
-            and kinds.exit_kind = within.exit_kind
-    left join ever
-        on
-            groups.basis = ever.basis
-            and groups.sales_process = ever.sales_process
-            and groups.cohort = ever.cohort
-            and groups.stage_name = ever.stage_name
-            and kinds.exit_kind = ever.exit_kind
-    left join life_ends
-        on
-            groups.basis = life_ends.basis
-            and groups.sales_process = life_ends.sales_process
-            and groups.cohort = life_ends.cohort
-            and groups.stage_name = life_ends.stage_name
-    left join survival_within
-        on
-            groups.basis = survival_within.basis
-            and groups.sales_process = survival_within.sales_process
-            and groups.cohort = survival_within.cohort
-            and groups.stage_name = survival_within.stage_name
 )
 
 select

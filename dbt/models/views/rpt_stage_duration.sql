@@ -5,24 +5,33 @@ with run as (
     from {{ ref('dim_run') }}
 ),
 
+-- millions of visits are sorted: by one number for basis, process and stage
+lines as (
+    select
+        bases.basis,
+        stages.sales_process,
+        stages.stage_name,
+        row_number() over (order by bases.basis, stages.sales_process, stages.stage_name) as line_no
+    from {{ ref('dim_stage') }} as stages
+    cross join (select 'reported' as basis union all select 'defined' as basis) as bases
+),
+
 observations as (
     select
-        basis,
-        sales_process,
-        stage_name,
-        stage_order,
-        days_in_stage as duration_days,
-        case when exit_kind not in ('open', 'deleted', 'merged') then exit_kind end as exit_kind,
-        exit_kind = 'open' as is_still_open
-    from {{ ref('fct_stage_visits') }}
-    where is_mapped and not is_closed_stage and not is_start_imputed
+        lines.line_no,
+        visits.stage_order,
+        visits.days_in_stage as duration_days,
+        case when visits.exit_kind not in ('open', 'deleted', 'merged') then visits.exit_kind end as exit_kind,
+        visits.exit_kind = 'open' as is_still_open
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join lines
+        on visits.basis = lines.basis and visits.sales_process = lines.sales_process and visits.stage_name = lines.stage_name
+    where visits.is_mapped and not visits.is_closed_stage and not visits.is_start_imputed
 ),
 
 closed as (
     select
-        basis,
-        sales_process,
-        stage_name,
+        line_no,
         min(stage_order) as stage_order,
         count(*) as n_visits,
         count(exit_kind) as n_closed,
@@ -31,35 +40,33 @@ closed as (
         {{ percentile('case when exit_kind is not null then duration_days end', 0.85) }} as p85,
         {{ percentile('case when exit_kind is not null then duration_days end', 0.95) }} as p95
     from observations
-    group by basis, sales_process, stage_name
+    group by line_no
 ),
 
 life as (
-    {{ life_table('observations', ['basis', 'sales_process', 'stage_name']) }}
+    {{ life_table('observations', ['line_no']) }}
 ),
 
 varied as (
-    {{ with_greenwood('life', ['basis', 'sales_process', 'stage_name']) }}
+    {{ with_greenwood('life', ['line_no']) }}
 ),
 
 quantiles as (
     select
-        basis,
-        sales_process,
-        stage_name,
+        line_no,
         {{ survival_quantile(0.5) }} as km_p50,
         {{ survival_quantile_bound(0.5, true) }} as km_p50_lower,
         {{ survival_quantile_bound(0.5, false) }} as km_p50_upper,
         {{ survival_quantile(0.85) }} as km_p85,
         {{ survival_quantile(0.95) }} as km_p95
     from varied
-    group by basis, sales_process, stage_name
+    group by line_no
 )
 
 select
-    closed.basis,
-    closed.sales_process,
-    closed.stage_name,
+    lines.basis,
+    lines.sales_process,
+    lines.stage_name,
     closed.stage_order,
     cast(closed.n_visits as bigint) as n_visits,
     cast(closed.n_closed as bigint) as n_closed,
@@ -77,8 +84,5 @@ select
     run.as_of
 from closed
 cross join run
-inner join quantiles
-    on
-        closed.basis = quantiles.basis
-        and closed.sales_process = quantiles.sales_process
-        and closed.stage_name = quantiles.stage_name
+inner join lines on closed.line_no = lines.line_no
+inner join quantiles on closed.line_no = quantiles.line_no

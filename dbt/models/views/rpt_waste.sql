@@ -44,7 +44,7 @@ touches as (
 days as (
     select
         sales_process,
-        {{ ordered_sum('days_in_stage', 'visit_key') }} as open_days
+        {{ exact_sum('days_in_stage') }} as open_days
     from visits
     group by sales_process
 ),
@@ -88,7 +88,7 @@ wasted as (
         sales_process,
         waste_kind,
         count(*) as n_wasting,
-        {{ ordered_sum('waste_days', 'opportunity_id') }} as waste_days,
+        {{ exact_sum('waste_days') }} as waste_days,
         sum(touches) as waste_touches,
         sum(case when waste_days is null then 1 else 0 end) as n_days_unknown,
         {{ names_in_order('opportunity_id') }} as record_ids

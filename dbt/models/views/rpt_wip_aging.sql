@@ -11,25 +11,47 @@ open_deals as (
     where is_open and not is_deleted
 ),
 
-closed_visits as (
+-- each open deal among the closed visits of its stage, in one pass over both: comparing every deal with every visit grows with
+-- the square of the org
+dwells as (
     select
         sales_process,
         stage_name,
         days_in_stage,
-        count(*) over (partition by sales_process, stage_name) as n_closed
+        cast(null as {{ dbt.type_string() }}) as opportunity_id,
+        1 as closed
     from {{ ref('fct_stage_visits') }}
     where basis = 'reported' and not is_start_imputed and exit_kind not in ('open', 'deleted', 'merged')
+    union all
+    select
+        sales_process,
+        stage_name,
+        days_in_stage,
+        opportunity_id,
+        0 as closed
+    from open_deals
+),
+
+placed as (
+    select
+        opportunity_id,
+        sum(closed) over (partition by sales_process, stage_name) as n_closed,
+        -- peers of the same length count as no longer; a deal without a length has none below it
+        case when days_in_stage is null then 0 else sum(closed) over (
+            partition by sales_process, stage_name
+            order by days_in_stage nulls last
+            range unbounded preceding
+        ) end as n_no_longer
+    from dwells
 ),
 
 ranked as (
     select
-        open_deals.opportunity_id,
-        max(closed_visits.n_closed) as n_closed,
-        sum(case when closed_visits.days_in_stage <= open_deals.days_in_stage then 1.0 else 0.0 end) / count(*) as share_shorter
-    from open_deals
-    inner join closed_visits
-        on open_deals.sales_process = closed_visits.sales_process and open_deals.stage_name = closed_visits.stage_name
-    group by open_deals.opportunity_id
+        opportunity_id,
+        n_closed,
+        cast(n_no_longer as double) / n_closed as share_shorter
+    from placed
+    where opportunity_id is not null and n_closed > 0
 ),
 
 breaches as (
