@@ -10,7 +10,7 @@ from dataclasses import dataclass
 SCHEMA = "intermediate"
 TERMS = {"qualified": "opportunity", "meeting_held": "activity", "customer_response": "activity"}
 """The terms that dbt renders, with the entity of which each is said; their meaning stands in terms.yml alone."""
-MAPPED = ("skip_reason", "return_reason", "loss_reason", "close_date_reviewed_on")
+MAPPED = ("skip_reason", "return_reason", "loss_reason", "close_date_reviewed_on", "segment")
 """What an org keeps in a field of its own, if at all: `needs: [mapped.loss_reason]`."""
 
 
@@ -52,7 +52,7 @@ ENTITIES = {
             "opportunity",
             _columns(
                 text="record_id row_key record_name record_url owner_id owner_name sales_process stage_name step currency_code "
-                "last_history_stage_name stage_state flag_state account_id opportunity_type loss_reason",
+                "last_history_stage_name stage_state flag_state account_id opportunity_type segment loss_reason",
                 number="stage_order step_rank amount amount_corporate contact_role_count days_open days_since_customer_response "
                 "close_date_pushes pushes_since_review days_in_stage service_level_days open_deals_alike",
                 boolean="is_open is_won is_lost is_stage_mapped is_owner_active is_qualified",

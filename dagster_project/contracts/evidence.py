@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SHOWN_IN = {"amount": "amount", "contact_role": "contact_role_count", "meeting_held": "meeting_held_at"}
 """The column of the entity opportunity in which each kind of evidence is judged."""
-SEGMENTS = ("sales_process", "opportunity_type", "currency_code", "account_id", "owner_id")
+SEGMENTS = ("sales_process", "segment", "opportunity_type", "currency_code", "account_id", "owner_id")
 """What says which deals a stage entry is asked of: what a deal is. Where it stands changes with time, and `from_step` says it."""
 _NOT_NULL, _BETWEEN = "expect_column_values_to_not_be_null", "expect_column_values_to_be_between"
 OVER_TIME = (_NOT_NULL, _BETWEEN, "expect_column_values_to_be_in_set")

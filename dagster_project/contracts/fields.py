@@ -28,6 +28,7 @@ _FIELDS = {
     "is_owner_active": "Opportunity.OwnerId",
     "open_deals_alike": "Opportunity.AccountId",
     "loss_reason": "Opportunity.loss_reason",
+    "segment": "Opportunity.segment",
     "skip_reason": "Opportunity.skip_reason",
     "return_reason": "Opportunity.return_reason",
     "created_at": "Opportunity.CreatedDate",

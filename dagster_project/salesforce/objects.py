@@ -101,6 +101,11 @@ MAPPED_FIELDS: Mapping[str, tuple[str, str, str]] = {
     "return_reason": ("Opportunity", "text", "why a deal went back to an earlier stage, or was reopened"),
     "loss_reason": ("Opportunity", "text", "why a deal was lost"),
     "close_date_reviewed_on": ("Opportunity", "date", "when the manager last reviewed the close date"),
+    "segment": (
+        "Opportunity",
+        "text",
+        "the part of the business that the deal belongs to, such as a region or a market",
+    ),
     TEAM: ("User", "text", "the team of a user, where the setting `team` names a field"),
 }
 """Meanings that every org keeps in a field of its own, if at all: name -> (object, logical type, what it says)."""

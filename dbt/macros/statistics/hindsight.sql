@@ -22,7 +22,7 @@ when the project is parsed.
 
 {#- What rpt_winnability splits stage entries by: columns of fct_stage_entries. The first ones tell the current value. -#}
 {% macro traits_carried_back() -%}
-    {{ return(['lead_source', 'opportunity_type', 'industry']) }}
+    {{ return(['lead_source', 'segment', 'opportunity_type', 'industry']) }}
 {%- endmacro %}
 
 {% macro winnability_traits() -%}

@@ -82,6 +82,7 @@ select
     evidence.meeting_held_at,
     opportunities.account_id,
     opportunities.opportunity_type,
+    opportunities.segment,
     owners.is_active as is_owner_active,
     evidence.loss_reason,
     evidence.close_date_reviewed_on,

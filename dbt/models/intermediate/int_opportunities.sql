@@ -122,6 +122,7 @@ observed as (
         end as amount_corporate,
         deals.close_on_at as close_on,
         deals.lead_source,
+        deals.segment,
         deals.opportunity_type,
         deals.campaign_id,
         deals.created_at,

@@ -1,5 +1,5 @@
 {#- Of the record, only what is known before the outcome; everything else is rebuilt as it stood at the entry. -#}
-{%- set record_traits = known_before_outcome(['lead_source', 'opportunity_type']) -%}
+{%- set record_traits = known_before_outcome(['lead_source', 'segment', 'opportunity_type']) -%}
 with run as (
     select known_at from {{ ref('stg_control__run') }}
 ),

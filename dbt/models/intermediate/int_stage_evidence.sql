@@ -12,6 +12,7 @@ opportunities as (
         opportunity_id,
         sales_process,
         opportunity_type,
+        segment,
         currency_code,
         account_id,
         owner_id,
@@ -84,6 +85,7 @@ seen as (
         sightings.*,
         opportunities.sales_process,
         opportunities.opportunity_type,
+        opportunities.segment,
         opportunities.currency_code,
         opportunities.account_id,
         opportunities.owner_id

@@ -86,6 +86,7 @@ select
     held.currency_code is not null and deals.amount is not null as is_amount_held,
     deals.close_on,
     deals.lead_source,
+    deals.segment,
     deals.opportunity_type,
     deals.campaign_id,
     deals.created_at,

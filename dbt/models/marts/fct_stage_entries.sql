@@ -7,6 +7,7 @@ select
     visits.stage_order,
     entries.entered_at,
     entries.lead_source,
+    entries.segment,
     entries.opportunity_type,
     entries.industry,
     entries.account_standing,

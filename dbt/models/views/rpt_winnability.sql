@@ -39,6 +39,7 @@ totalled as (
         sum(counted.n_won + counted.n_lost) over stage as stage_resolved,
         -- what rests on recorded responses is no trait of the deal where responses are kept outside the CRM
         counted.trait not in ('responses_before', 'people_met') or measurability.is_measurable as is_measurable,
+        max(case when counted.trait_value <> 'unknown' then 1 else 0 end) over (partition by counted.trait) = 1 as is_ever_known,
         run.minimum_n,
         run.as_of
     from counted
@@ -85,3 +86,5 @@ select
     end as reads,
     as_of
 from rated
+-- of a trait that nobody mapped a field to there is nothing to say
+where trait <> 'segment' or is_ever_known

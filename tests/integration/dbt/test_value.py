@@ -130,6 +130,7 @@ def _land(bench: Any) -> dict[str, list[dict[str, Any]]]:
                 Amount=None if rng.random() < 0.1 else f"{rng.randint(1, 9_000_000) / 100:.2f}",
                 LastModifiedDate=bench.utc(AS_OF - timedelta(days=rng.randint(0, 3))), LeadSource=rng.choice(["Web", "Fair", None]),
                 CloseDate=(AS_OF + timedelta(days=rng.randint(-60, 90))).date() if rng.random() < 0.95 else None,
+                mapped_segment=("North", "South", None)[number % 3],
             )  # fmt: skip
             closed = history[-1][1].startswith("Closed")
             if closed and number % 25 == 0:
@@ -509,6 +510,7 @@ def _traits(mart: Mart) -> list[dict[str, Any]]:
             "place": (visit["basis"], visit["sales_process"], visit["stage_name"]),
             "outcome": "won" if deal["is_won"] else "lost" if deal["is_lost"] else "open",
             "lead_source": deal["lead_source"] or "unknown",
+            "segment": deal["segment"] or "unknown",
             "opportunity_type": deal["opportunity_type"] or "unknown",
             "industry": industry or "unknown",
             "account_standing": (

@@ -195,6 +195,20 @@ def test_every_published_table_lies_beside_as_parquet(demo) -> None:
         assert duckdb.sql(f"SELECT count(*) FROM '{path}'").fetchone() == (table["rows"],)
 
 
+def test_a_segment_that_nobody_mapped_is_no_trait(demo) -> None:
+    traits = {trait for (trait,) in demo.query("SELECT DISTINCT trait FROM rpt_winnability")}
+    assert "lead_source" in traits
+    assert "segment" not in traits
+
+
+def test_a_deals_products_share_its_lines_money(demo) -> None:
+    ((deals, unlike),) = demo.query("""
+        SELECT count(*), count(*) FILTER (abs(share - 1) > 1e-9) FROM (
+            SELECT sum(share_of_deal) AS share FROM fct_opportunity_products GROUP BY opportunity_id HAVING count(share_of_deal) > 0)""")
+    assert deals > 0
+    assert unlike == 0
+
+
 def test_nothing_new_is_skipped_and_said(demo) -> None:
     before = demo.manifest()
     told = demo.run()

@@ -332,6 +332,7 @@ def test_the_inventory_of_mapped_fields_says_what_each_is() -> None:
         "skip_reason": "Opportunity.Skip__c is hidden",
         "return_reason": "Opportunity.Gone__c is not landed",
         "team": "not mapped",
+        "segment": "not mapped",
         "close_date_reviewed_on": "present",
     }
     (wrong,) = (

@@ -29,6 +29,7 @@ renamed as (
         nullif(trim("mapped_skip_reason"), '') as skip_reason,
         nullif(trim("mapped_return_reason"), '') as return_reason,
         nullif(trim("mapped_loss_reason"), '') as loss_reason,
+        nullif(trim("mapped_segment"), '') as segment,
         "mapped_close_date_reviewed_on" as close_date_reviewed_on,
         "IsDeleted" as is_deleted,
         "CreatedDate" as created_at,
