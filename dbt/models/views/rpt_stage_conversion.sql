@@ -17,7 +17,9 @@ stages as (
         sales_process,
         stage_name,
         row_number() over (order by sales_process, stage_name) as stage_no
-    from {{ ref('dim_stage') }}
+    from {{ ref('fct_stage_visits') }}
+    where is_mapped
+    group by sales_process, stage_name
 ),
 
 first_entries as (

@@ -8,12 +8,13 @@ with run as (
 -- millions of visits are sorted: by one number for basis, process and stage
 lines as (
     select
-        bases.basis,
-        stages.sales_process,
-        stages.stage_name,
-        row_number() over (order by bases.basis, stages.sales_process, stages.stage_name) as line_no
-    from {{ ref('dim_stage') }} as stages
-    cross join (select 'reported' as basis union all select 'defined' as basis) as bases
+        basis,
+        sales_process,
+        stage_name,
+        row_number() over (order by basis, sales_process, stage_name) as line_no
+    from {{ ref('fct_stage_visits') }}
+    where is_mapped
+    group by basis, sales_process, stage_name
 ),
 
 observations as (
