@@ -79,6 +79,7 @@ select
     stage_win_rate,
     case
         when not is_measurable then 'not measurable'
+        when trait = 'segment' and not is_ever_known then 'not mapped'
         when win_rate is null then 'too few'
         when win_rate_lower > stage_win_rate then 'wins more often'
         when win_rate_upper < stage_win_rate then 'wins less often'
@@ -86,5 +87,3 @@ select
     end as reads,
     as_of
 from rated
--- of a trait that nobody mapped a field to there is nothing to say
-where trait <> 'segment' or is_ever_known
