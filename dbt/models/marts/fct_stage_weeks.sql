@@ -105,6 +105,22 @@ closed_in_week as (
     group by sales_process, stage_name, week_starts_on, class_no
 ),
 
+weeks_closed as (
+    select distinct
+        sales_process,
+        stage_name,
+        week_starts_on
+    from closed_in_week
+),
+
+classes as (
+    select distinct
+        sales_process,
+        stage_name,
+        class_no
+    from closed_in_week
+),
+
 class_weeks as (
     select
         weeks_closed.sales_process,
@@ -112,8 +128,8 @@ class_weeks as (
         weeks_closed.week_starts_on,
         classes.class_no,
         coalesce(closed_in_week.n, 0) as n
-    from (select distinct sales_process, stage_name, week_starts_on from closed_in_week) as weeks_closed
-    inner join (select distinct sales_process, stage_name, class_no from closed_in_week) as classes
+    from weeks_closed
+    inner join classes
         on weeks_closed.sales_process = classes.sales_process and weeks_closed.stage_name = classes.stage_name
     left join closed_in_week
         on

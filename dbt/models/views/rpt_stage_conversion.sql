@@ -142,7 +142,9 @@ put_together as (
         stages.sales_process,
         case
             when groups.cohort_no = 0 then 'all'
-            else substr(cast(groups.cohort_no as {{ dbt.type_string() }}), 1, 4) || '-Q'
+            else
+                substr(cast(groups.cohort_no as {{ dbt.type_string() }}), 1, 4)
+                || '-Q'
                 || substr(cast(groups.cohort_no as {{ dbt.type_string() }}), 5, 1)
         end as cohort,
         stages.stage_name,
