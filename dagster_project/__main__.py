@@ -1,6 +1,21 @@
-"""`python -m dagster_project`: the command `leanfunnel`, where its script is not on the path."""
+"""The entry point of `leanfunnel` and of `python -m dagster_project`: Ctrl-C is cared for before anything is imported."""
 
-from dagster_project.cli import main
+import sys
+
+from dagster_project.interruption import stop_between_imports
+
+
+def main() -> None:
+    """Run the command; every failure is one line on stderr and an exit code (see `cli.main`)."""
+    try:
+        stop_between_imports()
+        from dagster_project import cli
+
+        cli.main()
+    except KeyboardInterrupt:  # before the command had begun
+        sys.stderr.write("leanfunnel: stopped by you.\n")
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     main()

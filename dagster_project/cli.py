@@ -17,6 +17,7 @@ import click
 
 from dagster_project import commands_definitions, commands_erasure, commands_publish, commands_work, commands_writeback
 from dagster_project.errors import LeanfunnelError
+from dagster_project.interruption import was_asked
 from dagster_project.options import HOME, Instant, publication_of, settings_of
 
 if TYPE_CHECKING:
@@ -129,11 +130,13 @@ def doctor(home: Path | None, plan: bool) -> None:
 @click.argument("view", required=False)
 @click.option("--format", "output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @click.option("--limit", type=click.IntRange(1), help="At most so many rows (table: 40 unless told).")
-def show(home: Path | None, view: str | None, output: str, limit: int | None) -> None:
+@click.option("--columns", metavar="A,B", help="These columns alone, in this order.")
+def show(home: Path | None, view: str | None, output: str, limit: int | None, columns: str | None) -> None:
     """Show a published VIEW, e.g. rpt_stage_conversion; without one, list them."""
     from dagster_project import report
 
-    report.print_view(publication_of(home), view, output=output, limit=limit)
+    picked = [name.strip() for name in (columns or "").split(",") if name.strip()]
+    report.print_view(publication_of(home), view, output=output, limit=limit, columns=picked)
 
 
 for _command in (
@@ -143,22 +146,25 @@ for _command in (
     leanfunnel.add_command(_command)
 
 
+_STOPPED = "stopped by you; nothing is half landed or half published, and the next run goes on."
+
+
 def main() -> None:
     """The entry point: every failure is one line on stderr and an exit code, never a traceback."""
     debug = "--debug" in sys.argv[1:]
     try:
         code = leanfunnel.main(standalone_mode=False, prog_name="leanfunnel")
         sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Abort:
-        _fail("stopped by you; nothing is half landed or half published, and the next run goes on.", 130)
-    except KeyboardInterrupt:
-        _fail("stopped by you; nothing is half landed or half published, and the next run goes on.", 130)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _fail(_STOPPED, 130)
     except click.ClickException as error:
         error.show(sys.stderr)
         sys.exit(error.exit_code)
     except LeanfunnelError as error:
         if debug:
             raise
+        if was_asked():
+            _fail(f"{_STOPPED} It was here: {error}", 130)
         _fail(str(error), error.exit_code)
     except BrokenPipeError:
         # a reader such as `head` closed the pipe: not our failure; silence the flush at exit
@@ -167,6 +173,8 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
+        if was_asked():
+            _fail(_STOPPED, 130)
         text = " ".join(str(error).split())[:300]
         if isinstance(error, OSError) and error.errno in (27, 28, 122):  # EFBIG, ENOSPC, EDQUOT
             _fail(f"the disk is full ({error.filename or 'while writing'}). Free some space and run again.", 1)

@@ -463,15 +463,19 @@ def prepare(request: Request, plan: Plan) -> None:
     Raises SettingsError (stage map, definitions), WarehouseError.
     """
     from dagster_project import contracts
+    from dagster_project.contracts.stage_map_changes import StageMapChanges
     from dagster_project.landing import LandingLog
     from dagster_project.landing.run_log import RunLog
-    from dagster_project.salesforce.objects import catalogue, mapped_inventory, mapped_source
+    from dagster_project.salesforce.objects import catalogue, dimension_rows, mapped_inventory, mapped_source
     from dagster_project.warehouse import control, experiments, landing_views, stage_map, targets
     from dagster_project.warehouse.database import open_database
 
     home, org = home_of(request, plan), read_org(request.home)
     definitions = contracts.load_definitions(request.definitions)
     stages = stage_map.read(request.home.stage_map)
+    map_changes = StageMapChanges(request.home.state)
+    if not plan.is_replay:
+        map_changes.record(stages, plan.as_of.astimezone(UTC))
     processes = {stage.sales_process for stage in stages}
     tried = [one.row for one in experiments.read(request.home.experiments, processes)]
     wanted = [one.row for one in targets.read(request.home.targets, processes)]
@@ -529,6 +533,8 @@ def prepare(request: Request, plan: Plan) -> None:
             terms=contracts.terms_table(contracts.load_terms(request.definitions)),
             experiments=tried,
             targets=wanted,
+            stage_map_changes=map_changes.since(plan.known_at.astimezone(UTC)),
+            dimensions=dimension_rows(request.mapped_fields, inventory),
         )
     write_text(home.plan, json.dumps(asdict(plan), indent=2, default=lambda instant: instant.isoformat()))
 

@@ -11,6 +11,8 @@ from dagster_project.resources import WAREHOUSE_POOL, AsOf, LeanfunnelResource
 CONTROL_TABLES = (
     "run",
     "stage_map",
+    "stage_map_change",
+    "dimension",
     "buyer_stage",
     "definition",
     "definition_field",

@@ -135,8 +135,11 @@ class AppendOnlyTable:
                     ),
                 )
             except BaseException:
-                # back where it came from: a repeated call finds it, and the table holds no file that is in no commit
-                shutil.move(moved, file)
+                # Ctrl-C may come when the commit stands already: then the file is the table's. Else back where it came
+                # from: a repeated call finds it, and the table holds no file that is in no commit
+                committed = self.version(app_id)
+                if committed is None or committed < version:
+                    shutil.move(moved, file)
                 raise
         return True
 

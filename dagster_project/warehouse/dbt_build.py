@@ -14,6 +14,7 @@ from typing import Any
 
 from dagster_project.errors import WarehouseError
 from dagster_project.home import Home
+from dagster_project.interruption import finished_first
 from dagster_project.warehouse import MEMORY_LIMIT, is_scarce
 from dagster_project.warehouse.database import FULL_DISK
 
@@ -153,7 +154,8 @@ class DbtBuild:
         ]  # fmt: skip
         try:
             if self._manifest is None:
-                parsed = dbtRunner().invoke(["parse", *common])
+                with finished_first():
+                    parsed = dbtRunner().invoke(["parse", *common])
                 if not parsed.success:
                     raise self._error(
                         f"the dbt project cannot be read: {' '.join(str(parsed.exception).split())[:400]}",

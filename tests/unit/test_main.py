@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import runpy
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +15,37 @@ def test_the_package_runs_as_the_command(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr(sys, "argv", ["dagster_project", "--help"])
     # by its path: pytest's import hook gives runpy no code of a module
     main = Path(dagster_project.__file__).with_name("__main__.py")
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(main), run_name="__main__")
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(main), run_name="__main__")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("Usage: leanfunnel")
+
+
+def test_ctrl_c_waits_for_the_end_of_an_import(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import signal, time\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+        "end = time.monotonic() + 0.3\n"
+        "while time.monotonic() < end:\n"
+        "    pass\n"
+        "print('imported', flush=True)\n"
+    )
+    (tmp_path / "command.py").write_text(
+        "from dagster_project.interruption import stop_between_imports, was_asked\n"
+        "stop_between_imports()\n"
+        "assert not was_asked()\n"
+        "try:\n"
+        "    import slow, time\n"
+        "    time.sleep(30)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('stopped', was_asked())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "command.py"], cwd=tmp_path, capture_output=True, text=True, timeout=25, check=False,
+        env={"PYTHONPATH": f"{Path(dagster_project.__file__).parents[1]}:{tmp_path}"},
+    )  # fmt: skip
+    assert done.stdout.split("\n")[:2] == ["imported", "stopped True"], done.stderr

@@ -6,6 +6,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -167,23 +168,41 @@ def test_a_full_disk_leaves_nothing_half_landed(bench: Bench, megabytes: float) 
     _equals_the_org(bench)
 
 
-def _interrupt(bench: Bench, when: float, kind: signal.Signals) -> subprocess.CompletedProcess[str]:
+# The command, told apart from the start of Python itself: before that is up, nobody of ours can tell of a Ctrl-C.
+_STARTED = "from dagster_project.__main__ import main; print('up', flush=True); main()"
+
+
+def _interrupt(
+    bench: Bench, when: float, kind: signal.Signals, command: tuple[str, ...] = (COMMAND,)
+) -> subprocess.CompletedProcess[str]:
     process = subprocess.Popen(
-        [COMMAND, "run", "--home", str(bench.home)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [*command, "run", "--home", str(bench.home)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=bench.environment(), cwd=bench.home.parent,
     )  # fmt: skip
+    if "-c" in command:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
     time.sleep(when)
     process.send_signal(kind)
     out, err = process.communicate(timeout=60)
-    assert "Traceback" not in out + err, err
+    assert "Traceback" not in out + err, (when, err)
     return subprocess.CompletedProcess([], process.returncode, out, err)
 
 
-@pytest.mark.parametrize("when", [0.2, 3.5])
-def test_ctrl_c_at_any_moment(bench: Bench, when: float) -> None:
-    done = _interrupt(bench, when, signal.SIGINT)
-    if done.returncode != 0:  # the run may have ended before
-        assert done.returncode in (130, -signal.SIGINT), done.stderr
+# the early ones fall into the imports
+@pytest.mark.parametrize(
+    ("command", "moments"),
+    [
+        ((sys.executable, "-c", _STARTED), (0.02, 0.15, 0.2, 0.3, 0.5, 0.8, 1.2, 1.8, 2.1, 2.4)),
+        ((COMMAND,), (2.7, 3.0, 3.5, 4.5)),
+    ],
+    ids=["importing", "running"],
+)
+def test_ctrl_c_at_any_moment(bench: Bench, command: tuple[str, ...], moments: tuple[float, ...]) -> None:
+    for when in moments:
+        done = _interrupt(bench, when, signal.SIGINT, command)
+        if done.returncode != 0:  # the run may have ended before
+            assert done.returncode in (130, -signal.SIGINT), (when, done.stderr)
     _equals_the_org(bench)
 
 
