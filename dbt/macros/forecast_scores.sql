@@ -1,4 +1,4 @@
-{#- The pipeline of each week with what each forecast said of it: columns of fct_pipeline_weeks and
+{#- The pipeline of each week, as reported, with what each forecast said of it: columns of fct_pipeline_weeks and
 p_model (win curves of that week, read between whole weeks), p_crm (its probability where due, else 0), p_commit, p_best_case
 (1 or 0), is_scored: every forecast says something. For views. -#}
 {% macro scored_pipeline() -%}
@@ -17,14 +17,16 @@ p_model (win curves of that week, read between whole weeks), p_crm (its probabil
         inner join {{ ref('dim_forecast_week') }} as weeks on pipeline.week_no = weeks.week_no
         left join {{ ref('fct_win_curves') }} as at_floor
             on
-                pipeline.week_no = at_floor.week_no
+                at_floor.basis = 'reported'
+                and pipeline.week_no = at_floor.week_no
                 and pipeline.sales_process = at_floor.sales_process
                 and pipeline.stage_name = at_floor.stage_name
                 and pipeline.age_from_days = at_floor.age_from_days
                 and at_floor.within_weeks = floor(weeks.weeks_to_end)
         left join {{ ref('fct_win_curves') }} as at_next
             on
-                pipeline.week_no = at_next.week_no
+                at_next.basis = 'reported'
+                and pipeline.week_no = at_next.week_no
                 and pipeline.sales_process = at_next.sales_process
                 and pipeline.stage_name = at_next.stage_name
                 and pipeline.age_from_days = at_next.age_from_days

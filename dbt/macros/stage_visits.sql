@@ -7,9 +7,13 @@ one row per observed stage:
     ended: deleted; else NULL)
 With `is_collapsed`, no two consecutive rows are of one stage, change_no (from 1) stands for tie_1 and tie_2, there is no
 gap_kind, and a row in no stage goes on as visit_seq 0; else they collapse here, and such rows are left out. `run` names a CTE of one row with as_of; without it nothing depends on as_of: instead of days, the rows tell
-microseconds_in_stage_before, of the deal's earlier visits to the stage. `carried`: columns of `changes` that go on as they are.
+microseconds_in_stage_before, of the deal's earlier visits to the stage. `carried`: columns of `changes` that go on as they are;
+`of_process`: a CTE with sales_process and the columns of it that every visit of the process gets.
+
+Millions of rows are put in order three times: they carry the number of their stage, what describes it is joined at the end.
 -#}
-{% macro stage_visits(changes, run=none, is_collapsed=false, carried=[]) -%}
+{% macro stage_visits(changes, run=none, is_collapsed=false, carried=[], of_process=none) -%}
+{%- set kept = ['opportunity_id', 'sales_process', 'stage_name', 'stage_no', 'is_closed', 'change_no', 'changed_at', 'is_start_imputed'] + carried -%}
 stages as (
     select
         sales_process,
@@ -26,7 +30,8 @@ stages as (
             partition by sales_process
             order by stage_order
             rows between unbounded preceding and 1 preceding
-        ), 0) as open_stages_before
+        ), 0) as open_stages_before,
+        cast(row_number() over (order by sales_process, stage_name) as integer) as stage_no
     from {{ ref('stg_control__stage_map') }}
 ),
 
@@ -42,17 +47,14 @@ ordered as (
 {% endif -%}
 collapsed as (
     select
-        ordered.*,
-        stages.stage_name is not null as is_mapped,
-        stages.stage_order,
-        stages.step,
-        stages.step_rank,
-        stages.location,
-        stages.is_closed,
-        stages.is_won,
-        stages.is_current_open,
-        stages.first_open_order,
-        stages.open_stages_before
+        {%- for column in kept if column not in ('stage_no', 'is_closed') %}
+        ordered.{{ column }},
+        {%- endfor %}
+        ordered.ended_at,
+        ordered.ended_kind,
+        ordered.gap_kind,
+        stages.stage_no,
+        stages.is_closed
     from {{ changes if is_collapsed else 'ordered' }} as ordered
     left join stages
         on ordered.sales_process = stages.sales_process and ordered.stage_name = stages.stage_name
@@ -67,13 +69,9 @@ linked as (
         lead(change_no) over deal as next_change_no,
         lead(changed_at) over deal as next_changed_at,
         lead(stage_name) over deal as next_stage,
-        lead(stage_order) over deal as next_stage_order,
-        lead(is_closed) over deal as next_is_closed,
-        lead(is_won) over deal as next_is_won,
+        lead(stage_no) over deal as next_stage_no,
         lead(gap_kind) over deal as next_gap_kind,
-        lag(is_closed) over deal as previous_is_closed,
-        lag(is_current_open) over deal as previous_is_current_open,
-        lag(open_stages_before) over deal as previous_open_stages_before,
+        lag(stage_no) over deal as previous_stage_no,
         {% if is_collapsed -%}
         -- a closed stage left behind starts a new cycle
         1 + count(case when is_closed then 1 end) over (
@@ -90,7 +88,11 @@ linked as (
 
 bounded as (
     select
-        linked.*,
+        {%- for column in kept %}
+        linked.{{ column }},
+        {%- endfor %}
+        linked.next_stage,
+        linked.next_changed_at,
         {{ 'run.as_of' if run else 'cast(null as timestamp)' }} as as_of,
         case
             when linked.next_change_no is not null then linked.next_changed_at
@@ -100,32 +102,37 @@ bounded as (
             when linked.next_change_no is null then coalesce(linked.ended_kind, 'open')
             when linked.is_closed then 'reopened'
             when linked.next_stage is null then linked.next_gap_kind
-            when linked.next_is_won then 'won'
-            when linked.next_is_closed then 'lost'
-            when linked.next_stage_order > linked.stage_order then 'advanced'
-            when linked.next_stage_order < linked.stage_order then 'back'
+            when next_stages.is_won then 'won'
+            when next_stages.is_closed then 'lost'
+            when next_stages.stage_order > stages.stage_order then 'advanced'
+            when next_stages.stage_order < stages.stage_order then 'back'
             else 'lateral'
         end as exit_kind,
-        {% if not is_collapsed -%}
+        {% if is_collapsed -%}
+        linked.cycle_no,
+        {% else -%}
         -- a closed stage left behind starts a new cycle; a win whose evidence comes later stays in its own
         case
-            when linked.previous_is_closed then 1
+            when previous_stages.is_closed then 1
             when linked.previous_gap_kind = 'won_without_evidence' and not coalesce(linked.is_closed, false) then 1
             else 0
         end as starts_cycle,
         {% endif -%}
-        case
-            when linked.is_closed and not linked.is_won then 0
+        cast(case
+            when stages.is_closed and not stages.is_won then 0
             else coalesce(greatest(
-                linked.open_stages_before - linked.previous_open_stages_before
-                - case when linked.previous_is_current_open then 1 else 0 end,
+                stages.open_stages_before - previous_stages.open_stages_before
+                - case when previous_stages.is_current_open then 1 else 0 end,
                 0
             ), 0)
-        end as skipped
+        end as integer) as skipped
     from linked
     {%- if run %}
     cross join {{ run }} as run
     {%- endif %}
+    left join stages on linked.stage_no = stages.stage_no
+    left join stages as next_stages on linked.next_stage_no = next_stages.stage_no
+    left join stages as previous_stages on linked.previous_stage_no = previous_stages.stage_no
 ),
 
 numbered as (
@@ -160,37 +167,46 @@ visits as (
 )
 
 select
-    opportunity_id || '-' || cast(visit_seq as {{ dbt.type_string() }}) as visit_id,
-    opportunity_id,
-    sales_process,
-    cast(visit_seq as integer) as visit_seq,
-    cast(visit_no as integer) as visit_no,
-    cast(cycle_no as integer) as cycle_no,
-    stage_name,
-    stage_order,
-    step,
-    step_rank,
-    location,
-    is_mapped,
-    is_closed as is_closed_stage,
-    is_won as is_won_stage,
-    changed_at as entered_at,
-    left_at as exited_at,
+    visits.opportunity_id || '-' || cast(visits.visit_seq as {{ dbt.type_string() }}) as visit_id,
+    visits.opportunity_id,
+    visits.sales_process,
+    cast(visits.visit_seq as integer) as visit_seq,
+    cast(visits.visit_no as integer) as visit_no,
+    cast(visits.cycle_no as integer) as cycle_no,
+    visits.stage_name,
+    stages.stage_order,
+    stages.step,
+    stages.step_rank,
+    stages.location,
+    visits.stage_no is not null as is_mapped,
+    stages.is_closed as is_closed_stage,
+    stages.is_won as is_won_stage,
+    visits.changed_at as entered_at,
+    visits.left_at as exited_at,
     {%- if run %}
-    {{ days_of('microseconds_in_stage') }} as days_in_stage,
-    {{ days_of('microseconds_in_stage_before + microseconds_in_stage') }} as cumulative_days_in_stage,
+    {{ days_of('visits.microseconds_in_stage') }} as days_in_stage,
+    {{ days_of('visits.microseconds_in_stage_before + visits.microseconds_in_stage') }} as cumulative_days_in_stage,
     {%- else %}
-    cast(microseconds_in_stage_before as bigint) as microseconds_in_stage_before,
+    cast(visits.microseconds_in_stage_before as bigint) as microseconds_in_stage_before,
     {%- endif %}
-    exit_kind,
-    next_stage as next_stage_name,
-    cast(skipped as integer) as stages_skipped,
-    visit_no = 1 as is_first_entry,
-    visit_seq = 1 and coalesce(stage_order > first_open_order, false) as is_left_truncated,
-    is_start_imputed,
-    coalesce(next_changed_at = changed_at, false) as is_tie
+    visits.exit_kind,
+    visits.next_stage as next_stage_name,
+    visits.skipped as stages_skipped,
+    visits.visit_no = 1 as is_first_entry,
+    visits.visit_seq = 1 and coalesce(stages.stage_order > stages.first_open_order, false) as is_left_truncated,
+    visits.is_start_imputed,
+    coalesce(visits.next_changed_at = visits.changed_at, false) as is_tie
     {%- for column in carried %},
-    {{ column }}
+    visits.{{ column }}
     {%- endfor %}
+    {%- if of_process %}
+    {%- for column in of_process[1] %},
+    of_process.{{ column }}
+    {%- endfor %}
+    {%- endif %}
 from visits
+left join stages on visits.stage_no = stages.stage_no
+{%- if of_process %}
+left join {{ of_process[0] }} as of_process on visits.sales_process = of_process.sales_process
+{%- endif %}
 {%- endmacro %}

@@ -29,6 +29,20 @@
     end
 {%- endmacro %}
 
+{#- Product of a factor from the start of the partition up to the row before. -#}
+{% macro product_before(factor, partition_by, order_by) -%}
+    {{ return(adapter.dispatch('product_before', 'leanfunnel')(factor, partition_by, order_by)) }}
+{%- endmacro %}
+
+{% macro duckdb__product_before(factor, partition_by, order_by) -%}
+    product({{ factor }}) over (partition by {{ partition_by }} order by {{ order_by }} rows between unbounded preceding and 1 preceding)
+{%- endmacro %}
+
+{% macro spark__product_before(factor, partition_by, order_by) -%}
+    {%- set before = 'over (partition by ' ~ partition_by ~ ' order by ' ~ order_by ~ ' rows between unbounded preceding and 1 preceding)' -%}
+    case when min({{ factor }}) {{ before }} <= 0 then 0.0 else exp(sum(ln(nullif({{ factor }}, 0))) {{ before }}) end
+{%- endmacro %}
+
 {#- Sum of doubles in a fixed order: their sum depends on it in the last digit, and the same inputs must give the same rows. -#}
 {% macro ordered_sum(expression, order_by) -%}
     {{ return(adapter.dispatch('ordered_sum', 'leanfunnel')(expression, order_by)) }}

@@ -8,6 +8,20 @@
     )
 {%- endmacro %}
 
+{#- Millions of pairs (a deal, a trial): MD5 of each pair would take most of the time of a simulation. Each side draws two numbers
+by MD5 (`pair_seeds`); arithmetic modulo the prime 2^31 - 1 mixes them (`pair_draw`): x = a1 b1 + b2, then x (x + a2). Of two
+deals the draws of any one trial are independent, as a1 and a2 are: a uniform number times or plus one that is not 0 is uniform. -#}
+{% macro pair_seeds(key, name) -%}
+    1 + cast(floor(2147483646 * {{ uniform_draw([key, "'first'"]) }}) as bigint) as {{ name }}_1,
+        1 + cast(floor(2147483646 * {{ uniform_draw([key, "'second'"]) }}) as bigint) as {{ name }}_2
+{%- endmacro %}
+
+{#- Uniform on [0, 1) for a pair of rows with columns <name>_1 and <name>_2 of `pair_seeds`; steps of 2^-31. -#}
+{% macro pair_draw(one, other) -%}
+    {%- set mixed = '((' ~ one ~ '_1 * ' ~ other ~ '_1 + ' ~ other ~ '_2) % 2147483647)' -%}
+    (cast(({{ mixed }} * ({{ mixed }} + {{ one }}_2)) % 2147483647 as double) / 2147483647)
+{%- endmacro %}
+
 {#- A counter as a part of a draw's key. -#}
 {% macro counted_text(counter) -%}
     cast({{ counter }} as {{ dbt.type_string() }})

@@ -22,11 +22,12 @@
 {%- endmacro %}
 
 {#- A figure of a view per process, stage and cell, in one basis, as its yml says: meta `cell` (SQL, default 'all') names what
-else its rows are told by, `where` leaves out rows that tell the same again, `at_last` names the day of a running figure. -#}
+else its rows are told by, `where` leaves out rows that tell the same again, `at_last` names the day of a running figure, `stage`
+(SQL) stands for the stage in a view that tells none. -#}
 {% macro additive_figure(relation, column, meta, basis) -%}
     select
         sales_process,
-        coalesce(stage_name, 'no stage') as stage_name,
+        {{ meta.get('stage', "coalesce(stage_name, 'no stage')") }} as stage_name,
         {{ meta.get('cell', "'all'") }} as cell,
         sum({{ column }}) as figure_of
     from {{ relation }} as told
@@ -36,5 +37,5 @@ else its rows are told by, `where` leaves out rows that tell the same again, `at
         {%- if meta.get('at_last') %}
         and {{ meta.at_last }} = (select max(days.{{ meta.at_last }}) from {{ relation }} as days)
         {%- endif %}
-    group by sales_process, coalesce(stage_name, 'no stage'), {{ meta.get('cell', "'all'") }}
+    group by sales_process, {{ meta.get('stage', "coalesce(stage_name, 'no stage')") }}, {{ meta.get('cell', "'all'") }}
 {%- endmacro %}

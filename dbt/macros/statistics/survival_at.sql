@@ -6,7 +6,7 @@
         min(survival) as survival,
         case
             when min(survival) > 0
-                then {{ ordered_sum('cast(leavers as double) / nullif(1.0 * at_risk * (at_risk - leavers), 0)', 'duration_days') }}
+                then {{ ordered_sum('leavers / nullif(at_risk * (at_risk - leavers), 0)', 'duration_days') }}
         end as greenwood
     from {{ life_table }}
     where duration_days <= {{ horizon }}
@@ -20,18 +20,6 @@
             {{ survival }}, exp({{ '-' if lower else '' }}1.959963984540054 * sqrt({{ greenwood }}) / ln({{ survival }}))
         )
     end
-{%- endmacro %}
-
-{#- A life table (see survival.sql) with Greenwood's sum up to each duration, for `survival_quantile_bound`. -#}
-{% macro with_greenwood(life_table, keys) -%}
-    select
-        *,
-        sum(coalesce(cast(leavers as double) / nullif(1.0 * at_risk * (at_risk - leavers), 0), 0)) over (
-            partition by {{ keys | join(', ') }}
-            order by duration_days
-            rows unbounded preceding
-        ) as greenwood
-    from {{ life_table }}
 {%- endmacro %}
 
 {#- End of the 95 % interval of a survival quantile: the shortest duration by which the log-log bound of S has come down to what

@@ -73,24 +73,7 @@ deals as (
     where opportunities.created_at <= run.as_of
 ),
 
-currencies as (
-    select
-        currency_code,
-        nullif(conversion_rate, 0) as conversion_rate,
-        is_corporate
-    from {{ ref('stg_salesforce__currency_type') }}
-    where not is_deleted
-),
-
-dated_rates as (
-    select
-        currency_code,
-        nullif(conversion_rate, 0) as conversion_rate,
-        start_on,
-        coalesce(next_start_on, cast('9999-12-31' as date)) as next_start_on
-    from {{ ref('stg_salesforce__dated_conversion_rate') }}
-    where not is_deleted
-),
+{{ currency_rates() }},
 
 observed as (
     select
@@ -115,14 +98,13 @@ observed as (
         case when not deals.is_from_history then deals.is_won_flag end as is_won_flag,
         deals.amount_at as amount,
         deals.currency_code,
-        case
-            when deals.currency_code is null then deals.amount_at
-            when coalesce(deals.currency_code = deals.corporate_currency, currencies.is_corporate, false) then deals.amount_at
-            else cast(deals.amount_at / coalesce(dated_rates.conversion_rate, currencies.conversion_rate) as decimal(18, 2))
-        end as amount_corporate,
+        {{ corporate_amount('deals.amount_at', 'deals', 'deals.corporate_currency') }} as amount_corporate,
         deals.close_on_at as close_on,
         deals.lead_source,
         deals.segment,
+        {%- for number in range(1, 5) %}
+        deals.dimension_{{ number }},
+        {%- endfor %}
         deals.opportunity_type,
         deals.campaign_id,
         deals.created_at,
@@ -141,12 +123,7 @@ observed as (
     left join {{ ref('stg_salesforce__user') }} as owners on deals.owner_id = owners.user_id
     left join {{ ref('stg_control__stage_map') }} as stages
         on deals.sales_process = stages.sales_process and deals.stage_name_at = stages.stage_name
-    left join currencies on deals.currency_code = currencies.currency_code
-    left join dated_rates
-        on
-            deals.currency_code = dated_rates.currency_code
-            and deals.close_on_at >= dated_rates.start_on
-            and deals.close_on_at < dated_rates.next_start_on
+    {{ join_currency_rates('deals', 'deals.close_on_at') }}
 )
 
 select

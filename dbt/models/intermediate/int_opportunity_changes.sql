@@ -28,27 +28,9 @@ bounded as (
         and (history.changed_at <= run.as_of or history.change_no = 1)
 ),
 
-currencies as (
-    select
-        currency_code,
-        nullif(conversion_rate, 0) as conversion_rate,
-        is_corporate
-    from {{ ref('stg_salesforce__currency_type') }}
-    where not is_deleted
-),
-
-dated_rates as (
-    select
-        currency_code,
-        nullif(conversion_rate, 0) as conversion_rate,
-        start_on,
-        coalesce(next_start_on, cast('9999-12-31' as date)) as next_start_on
-    from {{ ref('stg_salesforce__dated_conversion_rate') }}
-    where not is_deleted
-)
+{{ currency_rates() }}
 
 select
-    bounded.opportunity_id || '-' || cast(bounded.change_no as {{ dbt.type_string() }}) as change_id,
     bounded.opportunity_id,
     bounded.sales_process,
     bounded.change_no,
@@ -68,20 +50,11 @@ select
     end as standing,
     bounded.amount,
     bounded.currency_code,
-    case
-        when bounded.currency_code is null then bounded.amount
-        when coalesce(bounded.currency_code = run.corporate_currency, currencies.is_corporate, false) then bounded.amount
-        else cast(bounded.amount / coalesce(dated_rates.conversion_rate, currencies.conversion_rate) as decimal(18, 2))
-    end as amount_corporate,
+    {{ corporate_amount('bounded.amount', 'bounded', 'run.corporate_currency') }} as amount_corporate,
     bounded.close_on,
     bounded.is_start_imputed
 from bounded
 cross join run
 left join {{ ref('stg_control__stage_map') }} as stages
     on bounded.sales_process = stages.sales_process and bounded.stage_name = stages.stage_name
-left join currencies on bounded.currency_code = currencies.currency_code
-left join dated_rates
-    on
-        bounded.currency_code = dated_rates.currency_code
-        and bounded.close_on >= dated_rates.start_on
-        and bounded.close_on < dated_rates.next_start_on
+{{ join_currency_rates('bounded', 'bounded.close_on') }}

@@ -94,60 +94,28 @@ numbered as (
             over (partition by opportunity_id order by change_no rows unbounded preceding)
             as visit_seq
     from ordered
-),
-
-deals_seen as (
-    select distinct opportunity_id from history
 )
 
+-- a deal of whose past nothing is known has one state since creation, marked
 select
-    numbered.opportunity_id,
-    cast(numbered.change_no as integer) as change_no,
-    cast(numbered.visit_seq as integer) as visit_seq,
-    numbered.starts_visit,
+    deals.opportunity_id,
+    cast(coalesce(numbered.change_no, 1) as integer) as change_no,
+    cast(coalesce(numbered.visit_seq, 1) as integer) as visit_seq,
+    coalesce(numbered.starts_visit, true) as starts_visit,
     deals.sales_process,
-    numbered.stage_name,
-    numbered.forecast_category,
-    numbered.probability_percent,
-    numbered.amount,
+    {%- for column in ['stage_name', 'forecast_category', 'probability_percent', 'amount', 'close_on'] %}
+    case when numbered.opportunity_id is null then deals.{{ column }} else numbered.{{ column }} end as {{ column }},
+    {%- endfor %}
     coalesce(numbered.currency_code, deals.currency_code) as currency_code,
-    numbered.close_on,
-    numbered.changed_at,
+    coalesce(numbered.changed_at, deals.deal_created_at) as changed_at,
     numbered.next_changed_at,
-    false as is_start_imputed,
+    numbered.opportunity_id is null as is_start_imputed,
     numbered.changed_by_id,
     deals.deal_created_at,
     deals.deleted_at,
     deals._deal_batch_seq,
-    greatest(numbered._history_batch_seq, coalesce(left_out._batch_seq, 0)) as _history_batch_seq,
-    deals._record_type_batch_seq
-from numbered
-inner join deals on numbered.opportunity_id = deals.opportunity_id
-left join left_out on numbered.opportunity_id = left_out.opportunity_id
-union all
--- nothing is known of its past: one state since creation, marked
-select
-    deals.opportunity_id,
-    1 as change_no,
-    1 as visit_seq,
-    true as starts_visit,
-    deals.sales_process,
-    deals.stage_name,
-    deals.forecast_category,
-    deals.probability_percent,
-    deals.amount,
-    deals.currency_code,
-    deals.close_on,
-    deals.deal_created_at as changed_at,
-    cast(null as timestamp) as next_changed_at,
-    true as is_start_imputed,
-    cast(null as {{ dbt.type_string() }}) as changed_by_id,
-    deals.deal_created_at,
-    deals.deleted_at,
-    deals._deal_batch_seq,
-    left_out._batch_seq as _history_batch_seq,
+    greatest(numbered._history_batch_seq, left_out._batch_seq) as _history_batch_seq,
     deals._record_type_batch_seq
 from deals
-left join deals_seen on deals.opportunity_id = deals_seen.opportunity_id
+left join numbered on deals.opportunity_id = numbered.opportunity_id
 left join left_out on deals.opportunity_id = left_out.opportunity_id
-where deals_seen.opportunity_id is null

@@ -8,6 +8,7 @@ lines as (
     select
         lines.opportunity_id,
         lines.product_id,
+        lines.created_at,
         lines.quantity,
         lines.total_price
     from {{ ref('stg_salesforce__opportunity_line_item') }} as lines
@@ -24,6 +25,7 @@ summed as (
         opportunity_id,
         product_id,
         count(*) as line_count,
+        min(created_at) as first_line_at,
         -- decimals: their sum depends on no order
         cast(sum(cast(quantity as decimal(24, 6))) as double) as quantity,
         cast(sum(total_price) as decimal(18, 2)) as total_price
@@ -41,6 +43,7 @@ select
     deals.sales_process,
     deals.currency_code,
     summed.line_count,
+    summed.first_line_at,
     summed.quantity,
     summed.total_price,
     cast(summed.total_price as double) / nullif(sum(summed.total_price) over (partition by summed.opportunity_id), 0) as share_of_deal

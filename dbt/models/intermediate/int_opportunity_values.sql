@@ -29,24 +29,7 @@ spans as (
         and (history.next_changed_at is null or history.next_changed_at > least(history.changed_at, run.as_of))
 ),
 
-currencies as (
-    select
-        currency_code,
-        nullif(conversion_rate, 0) as conversion_rate,
-        is_corporate
-    from {{ ref('stg_salesforce__currency_type') }}
-    where not is_deleted
-),
-
-dated_rates as (
-    select
-        currency_code,
-        nullif(conversion_rate, 0) as conversion_rate,
-        start_on,
-        coalesce(next_start_on, cast('9999-12-31' as date)) as next_start_on
-    from {{ ref('stg_salesforce__dated_conversion_rate') }}
-    where not is_deleted
-)
+{{ currency_rates() }}
 
 select
     spans.opportunity_id,
@@ -65,20 +48,11 @@ select
     spans.probability_percent / 100 as probability,
     spans.amount,
     spans.currency_code,
-    case
-        when spans.currency_code is null then spans.amount
-        when coalesce(spans.currency_code = run.corporate_currency, currencies.is_corporate, false) then spans.amount
-        else cast(spans.amount / coalesce(dated_rates.conversion_rate, currencies.conversion_rate) as decimal(18, 2))
-    end as amount_corporate,
+    {{ corporate_amount('spans.amount', 'spans', 'run.corporate_currency') }} as amount_corporate,
     spans.close_on,
     spans.valid_from,
     spans.valid_to,
     spans.is_imputed
 from spans
 cross join run
-left join currencies on spans.currency_code = currencies.currency_code
-left join dated_rates
-    on
-        spans.currency_code = dated_rates.currency_code
-        and cast(spans.valid_from as date) >= dated_rates.start_on
-        and cast(spans.valid_from as date) < dated_rates.next_start_on
+{{ join_currency_rates('spans', 'cast(spans.valid_from as date)') }}

@@ -5,21 +5,19 @@ with run as (
 ),
 
 entries as (
+    {%- for basis, visits in [('reported', ref('int_stage_visits')), ('defined', ref('int_evidenced_stage_visits'))] %}
     select
-        'reported: ' || visit_id as visit_key,
+        '{{ basis }}: ' || visit_id as visit_key,
+        '{{ basis }}' as basis,
         opportunity_id,
+        stage_name,
+        stage_order,
         entered_at,
         stages_skipped
-    from {{ ref('int_stage_visits') }}
+    from {{ visits }}
     where is_first_entry and is_mapped and not is_closed_stage and not is_start_imputed
-    union all
-    select
-        'defined: ' || visit_id as visit_key,
-        opportunity_id,
-        entered_at,
-        stages_skipped
-    from {{ ref('int_evidenced_stage_visits') }}
-    where is_first_entry and is_mapped and not is_closed_stage and not is_start_imputed
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 deals as (
@@ -47,15 +45,52 @@ first_wins as (
     group by surviving_account_id
 ),
 
+-- what only grows is told by when the first and the nth was there; so is who has a role, on deals that never lost one
+contacts as (
+    select
+        roles.opportunity_id,
+        coalesce(merged_away.master_id, roles.contact_id) as contact_id,
+        min(roles.created_at) as created_at
+    from {{ ref('stg_salesforce__opportunity_contact_role') }} as roles
+    left join {{ ref('int_merged_records') }} as merged_away on roles.contact_id = merged_away.loser_id
+    group by roles.opportunity_id, coalesce(merged_away.master_id, roles.contact_id)
+),
+
+numbered_contacts as (
+    select
+        opportunity_id,
+        created_at,
+        row_number() over (partition by opportunity_id order by created_at) as contact_no
+    from contacts
+),
+
+roles_grown as (
+    select
+        opportunity_id,
+        min(created_at) as first_at,
+        min(case when contact_no = 2 then created_at end) as second_at,
+        min(case when contact_no = 3 then created_at end) as third_at
+    from numbered_contacts
+    where contact_no <= 3
+    group by opportunity_id
+),
+
+deals_with_roles_lost as (
+    select distinct opportunity_id
+    from {{ ref('stg_salesforce__opportunity_contact_role') }}
+    where is_deleted
+),
+
 -- both bases enter mostly at the same instants: what stood then is looked up once for each
 instants as (
     select distinct
-        opportunity_id,
-        entered_at
+        entries.opportunity_id,
+        entries.entered_at
     from entries
+    inner join deals_with_roles_lost on entries.opportunity_id = deals_with_roles_lost.opportunity_id
 ),
 
-roles as (
+roles_standing as (
     select
         instants.opportunity_id,
         instants.entered_at,
@@ -67,7 +102,6 @@ roles as (
     group by instants.opportunity_id, instants.entered_at
 ),
 
--- what only grows is told by when the first and the nth was there
 numbered_responses as (
     select
         opportunity_id,
@@ -128,7 +162,10 @@ amounts as (
 
 select
     entries.visit_key,
+    entries.basis,
     entries.opportunity_id,
+    entries.stage_name,
+    entries.stage_order,
     entries.entered_at,
     {%- for trait in record_traits %}
     deals.{{ trait }},
@@ -140,7 +177,14 @@ select
         when first_wins.first_won_at < entries.entered_at then 'customer'
         else 'no win yet'
     end as account_standing,
-    case coalesce(roles.n, 0) when 0 then '0' when 1 then '1' when 2 then '2' else '3 or more' end as contact_roles,
+    case
+        when deals_with_roles_lost.opportunity_id is not null
+            then case coalesce(roles_standing.n, 0) when 0 then '0' when 1 then '1' when 2 then '2' else '3 or more' end
+        when roles_grown.third_at <= entries.entered_at then '3 or more'
+        when roles_grown.second_at <= entries.entered_at then '2'
+        when roles_grown.first_at <= entries.entered_at then '1'
+        else '0'
+    end as contact_roles,
     case
         when responses.third_at <= entries.entered_at then '3 or more'
         when responses.first_at <= entries.entered_at then '1 to 2'
@@ -156,7 +200,10 @@ select
 from entries
 inner join deals on entries.opportunity_id = deals.opportunity_id
 left join first_wins on deals.surviving_account_id = first_wins.surviving_account_id
-left join roles on entries.opportunity_id = roles.opportunity_id and entries.entered_at = roles.entered_at
+left join roles_grown on entries.opportunity_id = roles_grown.opportunity_id
+left join deals_with_roles_lost on entries.opportunity_id = deals_with_roles_lost.opportunity_id
+left join roles_standing
+    on entries.opportunity_id = roles_standing.opportunity_id and entries.entered_at = roles_standing.entered_at
 left join responses on entries.opportunity_id = responses.opportunity_id
 left join people on entries.opportunity_id = people.opportunity_id
 left join amounts on entries.opportunity_id = amounts.opportunity_id

@@ -7,6 +7,8 @@ with run as (
 -- who wrote the history row that begins the visit
 select
     timeline.visit_id,
+    timeline.opportunity_id,
+    timeline.visit_seq,
     timeline.moved_in_by_id
 from {{ ref('int_stage_timeline') }} as timeline
 cross join run

@@ -20,6 +20,21 @@ with maps as (
 ),
 
 {% if is_incremental() -%}
+-- few pairs are compared, not millions of rows
+stale_maps as (
+    select
+        built.sales_process,
+        coalesce(built._stage_map, 'none') as _stage_map
+    from (
+        select distinct
+            sales_process,
+            _stage_map
+        from {{ this }}
+    ) as built
+    left join maps on built.sales_process = maps.sales_process
+    where built._stage_map is distinct from maps._stage_map
+),
+
 concerned as (
     select opportunity_id as concerned_id
     from {{ ref('int_opportunity_history') }}
@@ -30,8 +45,8 @@ concerned as (
     union
     select built.opportunity_id as concerned_id
     from {{ this }} as built
-    left join maps on built.sales_process = maps.sales_process
-    where built._stage_map is distinct from maps._stage_map
+    inner join stale_maps
+        on built.sales_process = stale_maps.sales_process and coalesce(built._stage_map, 'none') = stale_maps._stage_map
 ),
 {%- endif %}
 
@@ -61,15 +76,12 @@ changes as (
         last_changes.last_changed_at,
         history._deal_batch_seq,
         history._history_batch_seq,
-        history._record_type_batch_seq,
-        maps._stage_map
+        history._record_type_batch_seq
     from {{ ref('int_opportunity_history') }} as history
-    left join maps on history.sales_process = maps.sales_process
     left join last_changes on history.opportunity_id = last_changes.opportunity_id
     where history.starts_visit{{ and_concerned('history.opportunity_id') }}
 ),
 
 {{ stage_visits('changes', is_collapsed=true, carried=[
     'moved_in_by_id', 'deal_created_at', 'deleted_at', 'last_changed_at', '_deal_batch_seq', '_history_batch_seq', '_record_type_batch_seq',
-    '_stage_map',
-]) }}
+], of_process=('maps', ['_stage_map'])) }}

@@ -19,8 +19,18 @@ won_amounts as (
 
 deals as (
     select
-        opportunities.*,
-        {{ landmark_of('opportunities.days_in_stage') }} as age_from_days,
+        opportunities.opportunity_id,
+        opportunities.sales_process,
+        opportunities.stage_name,
+        opportunities.days_in_stage,
+        opportunities.evidenced_stage_name,
+        opportunities.evidenced_in,
+        opportunities.is_set_aside,
+        opportunities.owner_id,
+        opportunities.owner_name,
+        opportunities.amount_corporate,
+        opportunities.close_on,
+        coalesce(owners.team_id, 'no team') as team_id,
         -- an amount that is held back is stated: no mean stands in for it
         case
             when opportunities.is_amount_held then null
@@ -29,10 +39,37 @@ deals as (
         said.forecast_category,
         said.probability
     from {{ ref('fct_opportunities') }} as opportunities
+    left join {{ ref('dim_owner') }} as owners on opportunities.owner_id = owners.owner_id
     left join won_amounts on opportunities.sales_process = won_amounts.sales_process
     left join {{ ref('int_opportunity_values') }} as said
         on opportunities.opportunity_id = said.opportunity_id and said.valid_to = {{ end_of_time() }}
     where opportunities.is_open and not opportunities.is_deleted
+),
+
+-- as defined a deal stands in its evidenced stage for as long as the evidence lets it; without one it is not in the pipeline
+staged as (
+    select
+        'reported' as basis,
+        deals.stage_name as in_stage,
+        deals.days_in_stage as in_stage_days,
+        {{ landmark_of('deals.days_in_stage') }} as age_from_days,
+        deals.*
+    from deals
+    union all
+    select
+        'defined' as basis,
+        deals.evidenced_stage_name as in_stage,
+        visits.days_in_stage as in_stage_days,
+        {{ landmark_of('visits.days_in_stage') }} as age_from_days,
+        deals.*
+    from deals
+    inner join {{ ref('fct_stage_visits') }} as visits
+        on
+            deals.opportunity_id = visits.opportunity_id
+            and deals.evidenced_stage_name = visits.stage_name
+            and visits.basis = 'defined'
+            and visits.exit_kind = 'open'
+    where not deals.is_set_aside
 ),
 
 quarters as (
@@ -54,50 +91,55 @@ curves as (
 
 likely as (
     select
-        deals.*,
+        staged.*,
         quarters.fiscal_quarter,
         quarters.quarter_offset,
         case
-            when quarters.quarter_offset = 0 then deals.close_on < quarters.ends_before
-            else deals.close_on >= quarters.starts_on and deals.close_on < quarters.ends_before
+            when quarters.quarter_offset = 0 then staged.close_on < quarters.ends_before
+            else staged.close_on >= quarters.starts_on and staged.close_on < quarters.ends_before
         end as is_due,
         {{ between_weeks('at_floor.p_won', 'at_next.p_won', 'quarters.weeks_to_end') }} as p_won_by_end,
         {{ between_weeks('at_floor.p_won_error', 'at_next.p_won_error', 'quarters.weeks_to_end') }} as p_won_error,
         coalesce(at_next.p_won_from, 'too few') as p_won_from
-    from deals
+    from staged
     cross join quarters
     left join curves as at_floor
         on
-            deals.sales_process = at_floor.sales_process
-            and deals.stage_name = at_floor.stage_name
-            and deals.age_from_days = at_floor.age_from_days
+            staged.basis = at_floor.basis
+            and staged.sales_process = at_floor.sales_process
+            and staged.in_stage = at_floor.stage_name
+            and staged.age_from_days = at_floor.age_from_days
             and at_floor.within_weeks = floor(quarters.weeks_to_end)
     left join curves as at_next
         on
-            deals.sales_process = at_next.sales_process
-            and deals.stage_name = at_next.stage_name
-            and deals.age_from_days = at_next.age_from_days
+            staged.basis = at_next.basis
+            and staged.sales_process = at_next.sales_process
+            and staged.in_stage = at_next.stage_name
+            and staged.age_from_days = at_next.age_from_days
             and at_next.within_weeks = floor(quarters.weeks_to_end) + 1
 )
 
 select
-    opportunity_id || ': ' || fiscal_quarter as deal_forecast_key,
+    basis || ': ' || opportunity_id || ': ' || fiscal_quarter as deal_forecast_key,
+    basis,
     opportunity_id,
     fiscal_quarter,
     cast(quarter_offset as integer) as quarter_offset,
     sales_process,
-    stage_name,
-    days_in_stage as age_days,
+    in_stage as stage_name,
+    in_stage_days as age_days,
     cast(age_from_days as integer) as age_from_days,
     owner_id,
     owner_name,
+    team_id,
+    evidenced_in,
     amount_corporate,
     money,
     amount_corporate is null and money is not null as is_money_imputed,
     cast(p_won_by_end as double) as p_won_by_end,
     cast(p_won_error as double) as p_won_error,
     cast(
-        p_won_by_end - coalesce(lag(p_won_by_end) over (partition by opportunity_id order by quarter_offset), 0) as double
+        p_won_by_end - coalesce(lag(p_won_by_end) over (partition by basis, opportunity_id order by quarter_offset), 0) as double
     ) as p_won_in_quarter,
     p_won_from,
     forecast_category,

@@ -12,6 +12,7 @@ open_deals as (
         week_starts_on,
         sum(end_wip) as open_deals
     from {{ ref('fct_stage_weeks') }}
+    where basis = 'reported'
     group by sales_process, location, week_starts_on
 ),
 

@@ -14,36 +14,33 @@ entry_rules as (
     where kind = 'stage_entry' and is_configured and from_step_rank is not null and evidence is not null
 ),
 
--- the first time that the rule asks: won and lost are no entry, they are the outcome
+-- won and lost are no entry, they are the outcome
 visits as (
     select
-        *,
-        row_number() over (partition by opportunity_id order by entered_at, coalesce(exited_at, {{ end_of_time() }}), visit_id)
-            as visit_no_of_deal
+        opportunity_id,
+        stage_name,
+        step_rank,
+        entered_at,
+        is_start_imputed,
+        coalesce(
+            max(step_rank) over (partition by opportunity_id order by visit_seq rows between unbounded preceding and 1 preceding), -1
+        ) as furthest_before
     from {{ ref('int_stage_visits') }}
     where is_mapped and not is_closed_stage
 ),
 
-asked as (
+-- the first time that the rule asks
+entries as (
     select
         entry_rules.definition_id,
         entry_rules.definition_version,
         visits.opportunity_id,
-        visits.visit_id,
         visits.stage_name,
         visits.entered_at,
-        visits.is_start_imputed,
-        row_number() over (
-            partition by entry_rules.definition_id, visits.opportunity_id
-            order by visits.visit_no_of_deal
-        ) as place
-    from entry_rules
-    inner join visits on entry_rules.from_step_rank <= visits.step_rank
-),
-
-entries as (
-    select * from asked
-    where place = 1
+        visits.is_start_imputed
+    from visits
+    inner join entry_rules
+        on visits.step_rank >= entry_rules.from_step_rank and visits.furthest_before < entry_rules.from_step_rank
 )
 
 select

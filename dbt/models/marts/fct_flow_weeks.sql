@@ -188,6 +188,7 @@ open_deals as (
         week_starts_on,
         sum(end_wip) as wip
     from {{ ref('fct_stage_weeks') }}
+    where basis = 'reported'
     group by sales_process, week_starts_on
 ),
 
@@ -226,22 +227,47 @@ definition_changes as (
     where is_changed
 ),
 
+-- another stage map of a process makes another series in both bases
+baseline_changes as (
+    select
+        processes.basis,
+        processes.sales_process,
+        changes.changed_in_week
+    from processes
+    cross join definition_changes as changes
+    where processes.basis = 'defined'
+    union
+    select
+        processes.basis,
+        processes.sales_process,
+        cast(date_trunc('week', changes.changed_at) as date) as changed_in_week
+    from processes
+    inner join {{ ref('stg_control__stage_map_change') }} as changes on processes.sales_process = changes.sales_process
+),
+
 baselines as (
     select
+        processes.basis,
+        processes.sales_process,
         weeks.week_starts_on,
         count(changes.changed_in_week) as baseline_no,
         max(changes.changed_in_week) as baseline_since_on
-    from weeks
-    left join definition_changes as changes on weeks.week_starts_on >= changes.changed_in_week
-    group by weeks.week_starts_on
+    from processes
+    inner join weeks on processes.first_week_on <= weeks.week_starts_on
+    left join baseline_changes as changes
+        on
+            processes.basis = changes.basis
+            and processes.sales_process = changes.sales_process
+            and weeks.week_starts_on >= changes.changed_in_week
+    group by processes.basis, processes.sales_process, weeks.week_starts_on
 ),
 
 weekly as (
     select
         processes.basis,
         processes.sales_process,
-        case when processes.basis = 'defined' then baselines.baseline_no else 0 end as baseline_no,
-        case when processes.basis = 'defined' then baselines.baseline_since_on end as baseline_since_on,
+        baselines.baseline_no,
+        baselines.baseline_since_on,
         weeks.week_starts_on,
         weeks.week_ends_at,
         weeks.period_no,
@@ -263,7 +289,11 @@ weekly as (
         sum(coalesce(moved.with_amount_change, 0)) over so_far as wip_with_amount
     from processes
     inner join weeks on processes.first_week_on <= weeks.week_starts_on
-    inner join baselines on weeks.week_starts_on = baselines.week_starts_on
+    inner join baselines
+        on
+            processes.basis = baselines.basis
+            and processes.sales_process = baselines.sales_process
+            and weeks.week_starts_on = baselines.week_starts_on
     left join moved
         on
             processes.basis = moved.basis

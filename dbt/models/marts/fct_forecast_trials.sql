@@ -1,26 +1,84 @@
+{%- set bases = ['reported', 'defined'] -%}
 with run as (
     select {{ week_number('as_of') }} as as_of_week
     from {{ ref('stg_control__run') }}
 ),
 
-trials as (
+trial_numbers as (
     select {{ numbers_between(1, 1000) }} as trial_no
 ),
 
--- one row per deal: one draw says whether and in which quarter it is won
+trials as (
+    select
+        trial_no,
+        {{ pair_seeds("'trial: ' || " ~ counted_text('trial_no'), 'trial') }}
+    from trial_numbers
+),
+
+-- where there is something to draw: no window of the past begins 107 weeks before the latest Monday
+cells as (
+    select
+        sales_process,
+        team_id,
+        row_number() over (order by sales_process, team_id) as cell_no
+    from (
+        select
+            sales_process,
+            team_id
+        from {{ ref('fct_deal_forecasts') }}
+        union
+        select
+            wins.sales_process,
+            wins.team_id
+        from {{ ref('fct_new_wins') }} as wins
+        inner join {{ ref('dim_forecast_week') }} as weeks on weeks.is_latest
+        where wins.opened_week_no > weeks.week_no - 107
+    ) as found
+),
+
+-- one row per deal: one draw says whether and in which quarter it is won, on either basis
 deals as (
     select
         opportunity_id,
         sales_process,
-        stage_name,
+        team_id,
+        {%- for basis in bases %}
+        max(case when basis = '{{ basis }}' then stage_name end) as {{ basis }}_stage,
         {%- for offset in range(4) %}
-        max(case when quarter_offset = {{ offset }} then p_won_by_end end) as p_{{ offset }},
-        max(case when quarter_offset = {{ offset }} then p_won_error end) as error_{{ offset }},
+        max(case when basis = '{{ basis }}' and quarter_offset = {{ offset }} then p_won_by_end end) as {{ basis }}_p_{{ offset }},
+        max(case when basis = '{{ basis }}' and quarter_offset = {{ offset }} then p_won_error end) as {{ basis }}_error_{{ offset }},
+        {%- endfor %}
         {%- endfor %}
         max(money) as money
     from {{ ref('fct_deal_forecasts') }}
-    where p_won_by_end is not null
-    group by opportunity_id, sales_process, stage_name
+    group by opportunity_id, sales_process, team_id
+    having max(p_won_by_end) is not null
+),
+
+{% set curves_of_a_deal = ['reported_stage', 'defined_stage'] %}
+{%- for basis in bases %}
+{%- for offset in range(4) %}
+{%- do curves_of_a_deal.extend([basis ~ '_p_' ~ offset, basis ~ '_error_' ~ offset]) %}
+{%- endfor %}
+{%- endfor -%}
+-- deals in the same stages at the same ages have the same chances: what a trial makes of them is worked out once
+alike as (
+    select
+        *,
+        {{ pair_seeds("'deal: ' || opportunity_id", 'deal') }},
+        dense_rank() over (order by sales_process, {{ curves_of_a_deal | join(', ') }}) as alike_no
+    from deals
+),
+
+chances as (
+    select
+        alike_no,
+        {%- for column in curves_of_a_deal %}
+        min({{ column }}) as {{ column }},
+        {%- endfor %}
+        min(sales_process) as sales_process
+    from alike
+    group by alike_no
 ),
 
 -- the curve itself may be off: all deals of a stage share that
@@ -28,7 +86,7 @@ stages as (
     select distinct
         sales_process,
         stage_name
-    from deals
+    from {{ ref('fct_deal_forecasts') }}
 ),
 
 shifts as (
@@ -41,49 +99,101 @@ shifts as (
     cross join trials
 ),
 
+thresholds as (
+    select
+        {%- for basis in bases %}
+        {%- for offset in range(4) %}
+        chances.{{ basis }}_p_{{ offset }} + {{ basis }}_shifts.z * chances.{{ basis }}_error_{{ offset }}
+            as {{ basis }}_below_{{ offset }},
+        {%- endfor %}
+        {%- endfor %}
+        chances.alike_no,
+        reported_shifts.trial_no
+    from chances
+    inner join shifts as reported_shifts
+        on chances.sales_process = reported_shifts.sales_process and chances.reported_stage = reported_shifts.stage_name
+    left join shifts as defined_shifts
+        on
+            chances.sales_process = defined_shifts.sales_process
+            and chances.defined_stage = defined_shifts.stage_name
+            and reported_shifts.trial_no = defined_shifts.trial_no
+),
+
+-- a draw above the highest wins nothing: one comparison leaves out most of deals by trials, before what it is compared with is read
+highest as (
+    select
+        thresholds.alike_no,
+        thresholds.trial_no,
+        trials.trial_1,
+        trials.trial_2,
+        greatest(
+            {%- for basis in bases %}
+            {%- for offset in range(4) %}
+            coalesce(thresholds.{{ basis }}_below_{{ offset }}, 0){{ ',' if not (loop.last and basis == 'defined') }}
+            {%- endfor %}
+            {%- endfor %}
+        ) as highest_below
+    from thresholds
+    inner join trials on thresholds.trial_no = trials.trial_no
+),
+
 drawn as (
     select
-        deals.sales_process,
-        deals.money,
-        deals.p_0,
-        deals.p_1,
-        deals.p_2,
-        deals.p_3,
-        deals.error_0,
-        deals.error_1,
-        deals.error_2,
-        deals.error_3,
-        shifts.trial_no,
-        shifts.z,
-        {{ uniform_draw(["'deal: ' || deals.opportunity_id", counted_text('shifts.trial_no')]) }} as u
-    from deals
-    inner join shifts
-        on deals.sales_process = shifts.sales_process and deals.stage_name = shifts.stage_name
+        alike.alike_no,
+        highest.trial_no,
+        cells.cell_no,
+        alike.money,
+        highest.highest_below,
+        {{ pair_draw('deal', 'trial') }} as u
+    from alike
+    inner join cells on alike.sales_process = cells.sales_process and alike.team_id = cells.team_id
+    inner join highest on alike.alike_no = highest.alike_no
 ),
 
 won as (
     select
-        sales_process,
-        trial_no,
-        money,
+        {%- for basis in bases %}
         case
             {%- for offset in range(4) %}
-            when u < p_{{ offset }} + z * error_{{ offset }} then {{ offset }}
+            when drawn.u < thresholds.{{ basis }}_below_{{ offset }} then {{ offset }}
             {%- endfor %}
-        end as quarter_offset
+        end as {{ basis }}_quarter,
+        {%- endfor %}
+        drawn.cell_no,
+        drawn.trial_no,
+        drawn.money
     from drawn
+    inner join thresholds on drawn.alike_no = thresholds.alike_no and drawn.trial_no = thresholds.trial_no
+    where drawn.u < drawn.highest_below
 ),
 
-open_won as (
+-- deals by trials are added up once, for both bases; a deal that is won on one of them alone has no quarter on the other, and a filter
+-- on that here would be carried down and draw every deal once more for each quarter
+won_together as (
     select
-        sales_process,
+        cell_no,
         trial_no,
-        quarter_offset,
+        reported_quarter,
+        defined_quarter,
         count(*) as n_won,
         sum(money) as money
     from won
-    where quarter_offset is not null
-    group by sales_process, trial_no, quarter_offset
+    group by cell_no, trial_no, reported_quarter, defined_quarter
+),
+
+open_won as (
+    {%- for basis in bases %}
+    select
+        '{{ basis }}' as basis,
+        cell_no,
+        trial_no,
+        {{ basis }}_quarter as quarter_offset,
+        sum(n_won) as n_won,
+        sum(money) as money
+    from won_together
+    group by cell_no, trial_no, {{ basis }}_quarter
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 horizons as (
@@ -129,66 +239,67 @@ asked as (
     {%- endfor %}
 ),
 
--- what the deals that opened in one week brought: what one window holds and the next one does not
-cohorts as (
-    select
-        flow.sales_process,
-        flow.start_week_no,
-        flow.within_weeks,
-        flow.n_won - coalesce(later.n_won, 0) as n_won,
-        cast(flow.money - coalesce(later.money, 0) as double) as money
-    from {{ ref('fct_new_win_flow') }} as flow
-    left join {{ ref('fct_new_win_flow') }} as later
-        on
-            flow.sales_process = later.sales_process
-            and flow.start_week_no + 1 = later.start_week_no
-            and flow.within_weeks - 1 = later.within_weeks
+waits as (
+    select {{ numbers_between(0, 53) }} as weeks_to_win
 ),
 
-brought as (
+-- a win so many weeks after the Monday before its deal opened: how much of it falls into the quarter
+weights as (
     select
-        cohorts.sales_process,
         asked.quarter_offset,
         asked.week_ahead,
-        cohorts.start_week_no,
-        asked.last_start_week_no - cohorts.start_week_no as recency,
-        cast({{ ordered_sum('asked.weight * cohorts.n_won', 'asked.within_weeks') }} as decimal(28, 6)) as n_won,
-        cast({{ ordered_sum('asked.weight * cohorts.money', 'asked.within_weeks') }} as decimal(28, 6)) as money
+        asked.last_start_week_no,
+        waits.weeks_to_win,
+        round({{ ordered_sum('asked.weight', 'asked.within_weeks, asked.weight') }}, 9) as weight
     from asked
-    inner join cohorts
-        on
-            asked.within_weeks = cohorts.within_weeks
-            and asked.last_start_week_no >= cohorts.start_week_no
-            and asked.last_start_week_no - 52 < cohorts.start_week_no
-    where asked.weight <> 0
-    group by cohorts.sales_process, asked.quarter_offset, asked.week_ahead, asked.last_start_week_no, cohorts.start_week_no
+    inner join waits on asked.within_weeks >= waits.weeks_to_win
+    where asked.within_weeks <= 53
+    group by asked.quarter_offset, asked.week_ahead, asked.last_start_week_no, waits.weeks_to_win
 ),
 
+-- as many windows as there are weeks of past, at most a year of them
 counted_windows as (
     select
-        sales_process,
-        quarter_offset,
-        count(*) as n_windows
-    from brought
-    where week_ahead = 0
-    group by sales_process, quarter_offset
-    having count(*) >= {{ fewest_windows() }}
+        flow.sales_process,
+        asked.quarter_offset,
+        count(distinct flow.start_week_no) as n_windows
+    from {{ ref('fct_new_win_flow') }} as flow
+    inner join asked
+        on
+            asked.week_ahead = 0
+            and flow.start_week_no <= asked.last_start_week_no
+            and flow.start_week_no > asked.last_start_week_no - 52
+    where flow.within_weeks = 0
+    group by flow.sales_process, asked.quarter_offset
+    having count(distinct flow.start_week_no) >= {{ fewest_windows() }}
 ),
 
--- a week keeps its place among the weeks, however far ahead it is drawn for
+-- what the deals that opened in one week brought each team; a week keeps its place among the weeks, however far ahead it is drawn for
 placed as (
     select
-        brought.sales_process,
-        brought.quarter_offset,
-        brought.week_ahead,
+        wins.basis,
+        cells.cell_no,
+        weights.quarter_offset,
+        weights.week_ahead,
         counted_windows.n_windows,
-        brought.start_week_no % counted_windows.n_windows as place,
-        brought.n_won,
-        brought.money
-    from brought
+        (wins.opened_week_no - 1) % counted_windows.n_windows as place,
+        sum(cast(weights.weight * wins.n_won as decimal(28, 6))) as n_won,
+        sum(cast(weights.weight * cast(wins.money as double) as decimal(28, 6))) as money
+    from {{ ref('fct_new_wins') }} as wins
+    inner join cells on wins.sales_process = cells.sales_process and wins.team_id = cells.team_id
+    inner join weights
+        on
+            wins.won_week_no - wins.opened_week_no + 1 = weights.weeks_to_win
+            and weights.weight <> 0
+            and wins.opened_week_no - 1 <= weights.last_start_week_no
     inner join counted_windows
-        on brought.sales_process = counted_windows.sales_process and brought.quarter_offset = counted_windows.quarter_offset
-    where brought.recency < counted_windows.n_windows
+        on
+            wins.sales_process = counted_windows.sales_process
+            and weights.quarter_offset = counted_windows.quarter_offset
+            and wins.opened_week_no - 1 > weights.last_start_week_no - counted_windows.n_windows
+    group by
+        wins.basis, cells.cell_no, weights.quarter_offset, weights.week_ahead, counted_windows.n_windows,
+        (wins.opened_week_no - 1) % counted_windows.n_windows
 ),
 
 places as (
@@ -210,9 +321,10 @@ year_draws as (
 
 weeks_asked as (
     select distinct
-        n_windows,
-        week_ahead
-    from placed
+        counted_windows.n_windows,
+        ahead.week_ahead
+    from counted_windows
+    inner join ahead on counted_windows.quarter_offset = ahead.quarter_offset
 ),
 
 week_draws as (
@@ -240,7 +352,8 @@ picked as (
 
 new_won as (
     select
-        placed.sales_process,
+        placed.basis,
+        placed.cell_no,
         placed.quarter_offset,
         picked.trial_no,
         sum(placed.n_won) as n_won,
@@ -251,35 +364,44 @@ new_won as (
             placed.n_windows = picked.n_windows
             and placed.week_ahead = picked.week_ahead
             and placed.place = picked.place
-    group by placed.sales_process, placed.quarter_offset, picked.trial_no
+    group by placed.basis, placed.cell_no, placed.quarter_offset, picked.trial_no
 ),
 
-processes as (
-    select distinct sales_process
-    from {{ ref('fct_new_win_flow') }}
+bases as (
+    {%- for basis in bases %}
+    select '{{ basis }}' as basis{{ ' union all' if not loop.last }}
+    {%- endfor %}
 )
 
 select
-    processes.sales_process || ': ' || cast(quarters.quarter_offset as {{ dbt.type_string() }}) || ': '
+    bases.basis || ': ' || cells.sales_process || ': ' || cells.team_id || ': '
+    || cast(quarters.quarter_offset as {{ dbt.type_string() }}) || ': '
     || cast(trials.trial_no as {{ dbt.type_string() }}) as forecast_trial_key,
-    processes.sales_process,
+    bases.basis,
+    cells.sales_process,
+    cells.team_id,
     cast(quarters.quarter_offset as integer) as quarter_offset,
     quarters.fiscal_quarter,
     trials.trial_no,
     cast(coalesce(open_won.n_won, 0) as bigint) as open_wins,
-    cast(coalesce(open_won.money, 0) as double) as open_money,
-    cast(new_won.n_won as double) as new_wins,
-    cast(new_won.money as double) as new_money
-from processes
+    cast(coalesce(open_won.money, 0) as decimal(38, 2)) as open_money,
+    cast(case when counted_windows.n_windows is not null then coalesce(new_won.n_won, 0) end as decimal(38, 6)) as new_wins,
+    cast(case when counted_windows.n_windows is not null then coalesce(new_won.money, 0) end as decimal(38, 6)) as new_money
+from cells
+cross join bases
 cross join trials
 inner join {{ ref('dim_fiscal_quarter') }} as quarters on quarters.quarter_offset >= 0
+left join counted_windows
+    on cells.sales_process = counted_windows.sales_process and quarters.quarter_offset = counted_windows.quarter_offset
 left join open_won
     on
-        processes.sales_process = open_won.sales_process
+        bases.basis = open_won.basis
+        and cells.cell_no = open_won.cell_no
         and trials.trial_no = open_won.trial_no
         and quarters.quarter_offset = open_won.quarter_offset
 left join new_won
     on
-        processes.sales_process = new_won.sales_process
+        bases.basis = new_won.basis
+        and cells.cell_no = new_won.cell_no
         and trials.trial_no = new_won.trial_no
         and quarters.quarter_offset = new_won.quarter_offset

@@ -1,14 +1,5 @@
-with visits as (
-    select
-        visits.*,
-        movers.moved_in_by_id,
-        lead(movers.moved_in_by_id) over (partition by visits.opportunity_id order by visits.visit_seq) as moved_on_by_id
-    from {{ ref('int_stage_visits') }} as visits
-    left join {{ ref('int_stage_movers') }} as movers on visits.visit_id = movers.visit_id
-),
-
 -- who moved it on took it; while it stands, nobody has: it waits for its owner of today
-taken as (
+with taken as (
     select
         visits.visit_id,
         visits.opportunity_id,
@@ -19,11 +10,15 @@ taken as (
         visits.exited_at,
         visits.days_in_stage,
         visits.exit_kind,
-        visits.moved_in_by_id as giver_id,
-        case when visits.exit_kind = 'open' then deals.owner_id else visits.moved_on_by_id end as taker_id,
+        givers.moved_in_by_id as giver_id,
+        case when visits.exit_kind = 'open' then deals.owner_id else takers.moved_in_by_id end as taker_id,
         case when visits.exit_kind = 'open' then 'current_owner' else 'who moved it on' end as taker_basis
-    from visits
+    from {{ ref('int_stage_visits') }} as visits
     inner join {{ ref('fct_opportunities') }} as deals on visits.opportunity_id = deals.opportunity_id
+    inner join {{ ref('int_stage_movers') }} as givers
+        on visits.opportunity_id = givers.opportunity_id and visits.visit_seq = givers.visit_seq
+    left join {{ ref('int_stage_movers') }} as takers
+        on visits.opportunity_id = takers.opportunity_id and visits.visit_seq + 1 = takers.visit_seq
     where not deals.is_deleted and visits.is_mapped and not visits.is_closed_stage
 ),
 

@@ -5,46 +5,33 @@ with weeks as (
     from {{ ref('dim_forecast_week') }}
 ),
 
--- a deal opens with its first visit, or with the visit that reopens it
-spells as (
-    select
-        *,
-        min(entered_at) over (partition by opportunity_id, cycle_no) as opened_at
-    from {{ ref('fct_stage_visits') }}
-    where basis = 'reported'
-),
-
--- a win that was deleted later was a win then: that it would go, no week knew
 wins as (
     select
-        spells.sales_process,
-        cast(ceil({{ week_number('spells.opened_at') }}) as integer) as opened_week,
-        cast(ceil({{ week_number('spells.entered_at') }}) as integer) as won_week,
-        count(*) as n_won,
-        sum(case when deals.amount_corporate is null then 1 else 0 end) as n_without_amount,
-        sum(deals.amount_corporate) as money
-    from spells
-    inner join {{ ref('fct_opportunities') }} as deals
-        on spells.opportunity_id = deals.opportunity_id
-    where spells.is_won_stage and not spells.is_tie
-    group by
-        spells.sales_process, cast(ceil({{ week_number('spells.opened_at') }}) as integer),
-        cast(ceil({{ week_number('spells.entered_at') }}) as integer)
+        sales_process,
+        opened_week_no as opened_week,
+        won_week_no as won_week,
+        sum(n_won) as n_won,
+        sum(n_without_amount) as n_without_amount,
+        sum(money) as money
+    from {{ ref('fct_new_wins') }}
+    where basis = 'reported'
+    group by sales_process, opened_week_no, won_week_no
 ),
 
 -- windows from before the process has a past would hold nothing, and teach nothing; 66 weeks lie before the first scored week:
 -- a year of windows and the longest quarter
 processes as (
     select
-        spells.sales_process,
+        visits.sales_process,
         greatest(
-            cast(ceil(min({{ week_number('spells.entered_at') }})) as integer),
+            cast(ceil(min({{ week_number('visits.entered_at') }})) as integer),
             min(weeks.first_week_no) - 66
         ) as first_week_no,
         min(weeks.latest_week_no) as latest_week_no
-    from spells
+    from {{ ref('fct_stage_visits') }} as visits
     cross join weeks
-    group by spells.sales_process
+    where visits.basis = 'reported'
+    group by visits.sales_process
 ),
 
 starts as (

@@ -87,6 +87,9 @@ select
     deals.close_on,
     deals.lead_source,
     deals.segment,
+    {%- for number in range(1, 5) %}
+    deals.dimension_{{ number }},
+    {%- endfor %}
     deals.opportunity_type,
     deals.campaign_id,
     deals.created_at,

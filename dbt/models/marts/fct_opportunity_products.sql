@@ -8,6 +8,7 @@ select
     sales_process,
     currency_code,
     line_count,
+    first_line_at,
     quantity,
     total_price,
     share_of_deal

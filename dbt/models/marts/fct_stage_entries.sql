@@ -1,10 +1,10 @@
 select
-    visits.visit_key,
-    visits.basis,
+    entries.visit_key,
+    entries.basis,
     entries.opportunity_id,
     deals.sales_process,
-    visits.stage_name,
-    visits.stage_order,
+    entries.stage_name,
+    entries.stage_order,
     entries.entered_at,
     entries.lead_source,
     entries.segment,
@@ -23,7 +23,6 @@ select
         else 'unknown'
     end as outcome
 from {{ ref('int_stage_entries') }} as entries
--- without the defined visits of deals set aside
-inner join {{ ref('fct_stage_visits') }} as visits on entries.visit_key = visits.visit_key
 inner join {{ ref('fct_opportunities') }} as deals on entries.opportunity_id = deals.opportunity_id
-where not deals.is_deleted
+-- as in fct_stage_visits, nothing is as defined of a deal set aside
+where not deals.is_deleted and (entries.basis = 'reported' or not deals.is_set_aside)

@@ -16,34 +16,37 @@ weeks as (
     where {{ elapsed_days('cast(dates.week_starts_on as timestamp)', 'run.as_of') }} >= 7
 ),
 
-visits as (
-    select * from {{ ref('fct_stage_visits') }}
-    where basis = 'reported' and is_mapped and not is_closed_stage
+-- millions of visits are grouped and sorted: by the number of basis, process and stage
+stages as (
+    select
+        basis,
+        sales_process,
+        stage_name,
+        min(location) as location,
+        min(stage_order) as stage_order,
+        min(entered_at) as first_entered_at,
+        cast(row_number() over (order by basis, sales_process, stage_name) as integer) as line_no
+    from {{ ref('fct_stage_visits') }}
+    where is_mapped and not is_closed_stage
+    group by basis, sales_process, stage_name
 ),
 
-moves as (
+visits as (
     select
-        sales_process,
-        stage_name,
-        entered_at as moved_at,
-        1 as arrived,
-        0 as exited,
-        0 as resolved,
-        0 as went_on,
-        cast(null as double) as days_in_stage
-    from visits
-    union all
-    select
-        sales_process,
-        stage_name,
-        exited_at as moved_at,
-        0 as arrived,
-        1 as exited,
-        case when exit_kind not in ('deleted', 'merged') then 1 else 0 end as resolved,
-        case when exit_kind in ('advanced', 'won') then 1 else 0 end as went_on,
-        case when exit_kind not in ('deleted', 'merged') and not is_start_imputed then days_in_stage end as days_in_stage
-    from visits
-    where exited_at is not null
+        stages.line_no,
+        visits.entered_at,
+        visits.exited_at,
+        case when visits.exited_at is null then null when visits.exit_kind in ('deleted', 'merged') then 0 else 1 end as resolved,
+        case when visits.exit_kind in ('advanced', 'won') then 1 else 0 end as went_on,
+        case when visits.exit_kind not in ('deleted', 'merged') and not visits.is_start_imputed then visits.days_in_stage end
+            as days_in_stage
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join stages
+        on
+            visits.basis = stages.basis
+            and visits.sales_process = stages.sales_process
+            and visits.stage_name = stages.stage_name
+    where visits.is_mapped and not visits.is_closed_stage
 ),
 
 first_week as (
@@ -51,90 +54,96 @@ first_week as (
 ),
 
 -- what an import dates before the first week counts in the first week: open deals must add up
-events as (
+arrived as (
     select
-        moves.*,
-        greatest(cast(date_trunc('week', moves.moved_at) as date), first_week.week_starts_on) as week_starts_on
-    from moves
+        visits.line_no,
+        greatest(cast(date_trunc('week', visits.entered_at) as date), first_week.week_starts_on) as week_starts_on,
+        count(*) as arrivals
+    from visits
     cross join first_week
+    group by visits.line_no, greatest(cast(date_trunc('week', visits.entered_at) as date), first_week.week_starts_on)
 ),
 
-moved as (
+closed as (
     select
-        sales_process,
-        stage_name,
+        visits.line_no,
+        greatest(cast(date_trunc('week', visits.exited_at) as date), first_week.week_starts_on) as week_starts_on,
+        visits.resolved,
+        visits.went_on,
+        visits.days_in_stage
+    from visits
+    cross join first_week
+    where visits.exited_at is not null
+),
+
+exited as (
+    select
+        line_no,
         week_starts_on,
-        sum(arrived) as arrivals,
-        sum(exited) as exits,
+        count(*) as exits,
         sum(resolved) as resolved,
         sum(went_on) as went_on
-    from events
-    group by sales_process, stage_name, week_starts_on
+    from closed
+    group by line_no, week_starts_on
 ),
 
 -- p85 of all visits closed so far, week by week: in order of length they fall into classes of about the square root of their number;
 -- counts of classes tell which one holds the percentile of a week, and only its visits are put in order for that week
 closed_visits as (
     select
-        sales_process,
-        stage_name,
+        line_no,
         week_starts_on,
         days_in_stage,
         cast(floor((place - 1) / sqrt(n)) as integer) as class_no
     from (
         select
-            sales_process,
-            stage_name,
+            line_no,
             week_starts_on,
             days_in_stage,
-            row_number() over (partition by sales_process, stage_name order by days_in_stage) as place,
-            count(*) over (partition by sales_process, stage_name) as n
-        from events
+            row_number() over (partition by line_no order by days_in_stage) as place,
+            count(*) over (partition by line_no) as n
+        from closed
         where days_in_stage is not null
     ) as ordered
 ),
 
 closed_in_week as (
     select
-        sales_process,
-        stage_name,
+        line_no,
         week_starts_on,
         class_no,
         count(*) as n
     from closed_visits
-    group by sales_process, stage_name, week_starts_on, class_no
+    group by line_no, week_starts_on, class_no
 ),
 
 weeks_closed as (
     select distinct
-        sales_process,
-        stage_name,
+        line_no,
         week_starts_on
     from closed_in_week
 ),
 
 classes as (
     select distinct
-        sales_process,
-        stage_name,
+        line_no,
         class_no
     from closed_in_week
 ),
 
 class_weeks as (
     select
-        weeks_closed.sales_process,
-        weeks_closed.stage_name,
+        weeks_closed.line_no,
         weeks_closed.week_starts_on,
         classes.class_no,
         coalesce(closed_in_week.n, 0) as n
     from weeks_closed
     inner join classes
-        on weeks_closed.sales_process = classes.sales_process and weeks_closed.stage_name = classes.stage_name
+        on
+            weeks_closed.line_no = classes.line_no
     left join closed_in_week
         on
-            weeks_closed.sales_process = closed_in_week.sales_process
-            and weeks_closed.stage_name = closed_in_week.stage_name
+            weeks_closed.line_no = closed_in_week.line_no
             and weeks_closed.week_starts_on = closed_in_week.week_starts_on
             and classes.class_no = closed_in_week.class_no
 ),
@@ -142,16 +151,16 @@ class_weeks as (
 class_counts as (
     select
         *,
-        sum(n) over (partition by sales_process, stage_name, class_no order by week_starts_on rows unbounded preceding) as n_so_far
+        sum(n) over (partition by line_no, class_no order by week_starts_on rows unbounded preceding) as n_so_far
     from class_weeks
 ),
 
 class_places as (
     select
         *,
-        sum(n_so_far) over (partition by sales_process, stage_name, week_starts_on) as closed_visits,
+        sum(n_so_far) over (partition by line_no, week_starts_on) as closed_visits,
         sum(n_so_far) over (
-            partition by sales_process, stage_name, week_starts_on order by class_no rows unbounded preceding
+            partition by line_no, week_starts_on order by class_no rows unbounded preceding
         ) as last_place
     from class_counts
 ),
@@ -159,8 +168,7 @@ class_places as (
 -- linear between the two visits next to the place 0.85 (n - 1), counted from 0, as everywhere
 asked_classes as (
     select
-        sales_process,
-        stage_name,
+        line_no,
         week_starts_on,
         class_no,
         last_place - n_so_far as places_before,
@@ -172,77 +180,83 @@ asked_classes as (
 
 candidates as (
     select
-        asked_classes.sales_process,
-        asked_classes.stage_name,
+        asked_classes.line_no,
         asked_classes.week_starts_on,
         asked_classes.closed_visits,
         asked_classes.asked_place,
         closed_visits.days_in_stage,
         asked_classes.places_before - 1 + row_number() over (
-            partition by asked_classes.sales_process, asked_classes.stage_name, asked_classes.week_starts_on, asked_classes.class_no
+            partition by
+                asked_classes.line_no, asked_classes.week_starts_on,
+                asked_classes.class_no
             order by closed_visits.days_in_stage
         ) as place
     from asked_classes
     inner join closed_visits
         on
-            asked_classes.sales_process = closed_visits.sales_process
-            and asked_classes.stage_name = closed_visits.stage_name
+            asked_classes.line_no = closed_visits.line_no
             and asked_classes.class_no = closed_visits.class_no
             and asked_classes.week_starts_on >= closed_visits.week_starts_on
 ),
 
 neighbours as (
     select
-        sales_process,
-        stage_name,
+        line_no,
         week_starts_on,
         max(closed_visits) as closed_visits,
         max(asked_place - floor(asked_place)) as part,
         max(case when place = floor(asked_place) then days_in_stage end) as shorter_days,
         max(case when place = ceil(asked_place) then days_in_stage end) as longer_days
     from candidates
-    group by sales_process, stage_name, week_starts_on
+    group by line_no, week_starts_on
 ),
 
 aging as (
     select
-        sales_process,
-        stage_name,
+        line_no,
         week_starts_on,
         closed_visits,
         shorter_days + (longer_days - shorter_days) * part as closed_p85_days
     from neighbours
 ),
 
+-- visits of a deal follow each other: the first one to a stage is the first to leave it
 left_stage as (
     select
-        opportunity_id,
-        sales_process,
-        stage_name,
-        min(exited_at) as left_at
-    from visits
-    where exited_at is not null and exit_kind not in ('deleted', 'merged')
-    group by opportunity_id, sales_process, stage_name
+        visits.opportunity_id,
+        stages.line_no,
+        stages.basis,
+        visits.exited_at as left_at
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join stages
+        on
+            visits.basis = stages.basis
+            and visits.sales_process = stages.sales_process
+            and visits.stage_name = stages.stage_name
+    where
+        visits.is_mapped
+        and not visits.is_closed_stage
+        and visits.visit_no = 1
+        and visits.exited_at is not null
+        and visits.exit_kind not in ('deleted', 'merged')
 ),
 
 -- won or lost as it stood then: a deal counts from the later of leaving the stage and closing, until it is reopened
 outcomes as (
     select
-        left_stage.sales_process,
-        left_stage.stage_name,
+        left_stage.line_no,
         greatest(left_stage.left_at, closed.entered_at) as from_at,
         closed.exited_at as until_at,
         case when closed.is_won_stage then 1 else 0 end as won
     from left_stage
     inner join {{ ref('fct_stage_visits') }} as closed
-        on left_stage.opportunity_id = closed.opportunity_id and closed.basis = 'reported' and closed.is_closed_stage
+        on left_stage.basis = closed.basis and left_stage.opportunity_id = closed.opportunity_id and closed.is_closed_stage
     where closed.exited_at is null or closed.exited_at > left_stage.left_at
 ),
 
 outcome_changes as (
     select
-        outcomes.sales_process,
-        outcomes.stage_name,
+        outcomes.line_no,
         greatest(cast(date_trunc('week', outcomes.from_at) as date), first_week.week_starts_on) as week_starts_on,
         1 as closed,
         outcomes.won
@@ -250,8 +264,7 @@ outcome_changes as (
     cross join first_week
     union all
     select
-        outcomes.sales_process,
-        outcomes.stage_name,
+        outcomes.line_no,
         greatest(cast(date_trunc('week', outcomes.until_at) as date), first_week.week_starts_on) as week_starts_on,
         -1 as closed,
         -outcomes.won as won
@@ -262,28 +275,18 @@ outcome_changes as (
 
 outcome as (
     select
-        sales_process,
-        stage_name,
+        line_no,
         week_starts_on,
         sum(closed) as closed,
         sum(won) as won
     from outcome_changes
-    group by sales_process, stage_name, week_starts_on
-),
-
-stages as (
-    select
-        visits.sales_process,
-        visits.stage_name,
-        min(visits.location) as location,
-        min(visits.stage_order) as stage_order,
-        min(visits.entered_at) as first_entered_at
-    from visits
-    group by visits.sales_process, visits.stage_name
+    group by line_no, week_starts_on
 ),
 
 weekly as (
     select
+        stages.line_no,
+        stages.basis,
         stages.sales_process,
         stages.location,
         stages.stage_name,
@@ -291,31 +294,20 @@ weekly as (
         weeks.week_starts_on,
         weeks.week_ends_at,
         weeks.minimum_n,
-        coalesce(moved.arrivals, 0) as arrivals,
-        coalesce(moved.exits, 0) as exits,
-        coalesce(moved.resolved, 0) as resolved,
-        coalesce(moved.went_on, 0) as went_on,
+        coalesce(arrived.arrivals, 0) as arrivals,
+        coalesce(exited.exits, 0) as exits,
+        coalesce(exited.resolved, 0) as resolved,
+        coalesce(exited.went_on, 0) as went_on,
         coalesce(outcome.closed, 0) as newly_closed,
         coalesce(outcome.won, 0) as newly_won,
         aging.closed_p85_days,
         aging.closed_visits
     from stages
     inner join weeks on stages.first_entered_at < weeks.week_ends_at
-    left join moved
-        on
-            stages.sales_process = moved.sales_process
-            and stages.stage_name = moved.stage_name
-            and weeks.week_starts_on = moved.week_starts_on
-    left join outcome
-        on
-            stages.sales_process = outcome.sales_process
-            and stages.stage_name = outcome.stage_name
-            and weeks.week_starts_on = outcome.week_starts_on
-    left join aging
-        on
-            stages.sales_process = aging.sales_process
-            and stages.stage_name = aging.stage_name
-            and weeks.week_starts_on = aging.week_starts_on
+    left join arrived on stages.line_no = arrived.line_no and weeks.week_starts_on = arrived.week_starts_on
+    left join exited on stages.line_no = exited.line_no and weeks.week_starts_on = exited.week_starts_on
+    left join outcome on stages.line_no = outcome.line_no and weeks.week_starts_on = outcome.week_starts_on
+    left join aging on stages.line_no = aging.line_no and weeks.week_starts_on = aging.week_starts_on
 ),
 
 -- running figures: each week sees itself and the weeks before it, never a later one
@@ -333,16 +325,16 @@ running as (
         sum(weekly.went_on) over quarter as went_on_12_weeks
     from weekly
     window
-        so_far as (partition by sales_process, stage_name order by week_starts_on rows unbounded preceding),
-        half_year as (partition by sales_process, stage_name order by week_starts_on rows 25 preceding),
-        quarter as (partition by sales_process, stage_name order by week_starts_on rows 11 preceding)
+        so_far as (partition by line_no order by week_starts_on rows unbounded preceding),
+        half_year as (partition by line_no order by week_starts_on rows 25 preceding),
+        quarter as (partition by line_no order by week_starts_on rows 11 preceding)
 ),
 
 charted as (
     select
         *,
         end_wip - arrivals + exits as start_wip,
-        abs(end_wip - lag(end_wip) over (partition by sales_process, stage_name order by week_starts_on)) as moving_range,
+        abs(end_wip - lag(end_wip) over (partition by line_no order by week_starts_on)) as moving_range,
         case when resolved_12_weeks >= minimum_n then cast(went_on_12_weeks as double) / resolved_12_weeks end as onward_yield
     from running
 ),
@@ -356,50 +348,46 @@ limited as (
     from charted
     window
         before as (
-            partition by sales_process, stage_name
+            partition by line_no
             order by week_starts_on
             rows between unbounded preceding and 1 preceding
         ),
-        so_far as (partition by sales_process, stage_name order by week_starts_on rows unbounded preceding)
+        so_far as (partition by line_no order by week_starts_on rows unbounded preceding)
 ),
 
 -- a week is loaded by the median that was known at the week that looks back; what a stage let through longer ago than half a year
 -- says little of what it can do now
 capacity as (
     select
-        seen.sales_process,
-        seen.stage_name,
+        seen.line_no,
         seen.week_starts_on,
         count(*) as loaded_weeks,
         {{ percentile('earlier.exits', 0.85) }} as p85_exits
     from limited as seen
     inner join limited as earlier
         on
-            seen.sales_process = earlier.sales_process
-            and seen.stage_name = earlier.stage_name
+            seen.line_no = earlier.line_no
             and seen.week_starts_on >= earlier.week_starts_on
             and earlier.week_starts_on > {{ dbt.dateadd('day', -182, 'seen.week_starts_on') }}
             and earlier.start_wip >= 2 * seen.median_exits
     where seen.median_exits > 0
-    group by seen.sales_process, seen.stage_name, seen.week_starts_on
+    group by seen.line_no, seen.week_starts_on
 ),
 
 old_deals as (
     select
-        limited.sales_process,
-        limited.stage_name,
+        limited.line_no,
         limited.week_starts_on,
         avg(case when {{ elapsed_days('visits.entered_at', 'limited.week_ends_at') }} > limited.p85_days then 1.0 else 0.0 end)
             as share_beyond_p85
     from limited
     inner join visits
         on
-            limited.sales_process = visits.sales_process
-            and limited.stage_name = visits.stage_name
+            limited.line_no = visits.line_no
             and limited.week_ends_at > visits.entered_at
             and limited.week_ends_at <= coalesce(visits.exited_at, {{ end_of_time() }})
     where limited.n_closed_visits >= limited.minimum_n
-    group by limited.sales_process, limited.stage_name, limited.week_starts_on
+    group by limited.line_no, limited.week_starts_on
 ),
 
 measured as (
@@ -416,18 +404,17 @@ measured as (
     from limited
     left join capacity
         on
-            limited.sales_process = capacity.sales_process
-            and limited.stage_name = capacity.stage_name
+            limited.line_no = capacity.line_no
             and limited.week_starts_on = capacity.week_starts_on
     left join old_deals
         on
-            limited.sales_process = old_deals.sales_process
-            and limited.stage_name = old_deals.stage_name
+            limited.line_no = old_deals.line_no
             and limited.week_starts_on = old_deals.week_starts_on
 )
 
 select
-    sales_process || ': ' || stage_name || ': ' || cast(week_starts_on as {{ dbt.type_string() }}) as stage_week_key,
+    basis || ': ' || sales_process || ': ' || stage_name || ': ' || cast(week_starts_on as {{ dbt.type_string() }}) as stage_week_key,
+    basis,
     sales_process,
     location,
     stage_name,

@@ -8,124 +8,127 @@ with deals as (
     where not is_deleted
 ),
 
-activities as (
+-- millions of touches are joined and grouped: stages by number, which is told in words again at the end
+stages as (
     select
-        activities.opportunity_id,
-        activities.activity_id,
-        activities.activity_kind,
-        activities.occurred_at,
-        activities.direction = 'unknown' and not activities.is_customer_response as is_unknown,
-        activities.direction = 'outbound' as is_touch,
-        activities.is_customer_response as is_response
-    from {{ ref('fct_activities') }} as activities
-    inner join deals on activities.opportunity_id = deals.opportunity_id
+        stage_name,
+        cast(row_number() over (order by stage_name) as integer) as stage_no
+    from {{ ref('fct_stage_visits') }}
+    group by stage_name
+),
+
+visits as (
+    select
+        visits.basis,
+        visits.opportunity_id,
+        visits.entered_at,
+        coalesce(visits.exited_at, {{ end_of_time() }}) as until_at,
+        stages.stage_no
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join stages on visits.stage_name = stages.stage_name
 ),
 
 -- an answer is credited to the last touch before it, as in the ball's rule: of one instant, the touch comes after the answer;
 -- a meeting held is a touch and its own answer
-numbered as (
-    select
-        *,
-        sum(case when is_touch then 1 else 0 end) over (
-            partition by opportunity_id
-            order by occurred_at, is_touch, activity_id
-            rows unbounded preceding
-        ) as touch_no,
-        sum(case when is_touch then 1 else 0 end) over (partition by opportunity_id) as deal_touches
-    from activities
-),
-
-credited as (
-    select
-        opportunity_id,
-        touch_no,
-        count(*) as responses,
-        max(occurred_at) as last_response_at
-    from numbered
-    where is_response and touch_no > 0
-    group by opportunity_id, touch_no
-),
-
-lines as (
-    select
-        numbered.opportunity_id,
-        numbered.activity_kind,
-        numbered.occurred_at,
-        1 as touches,
-        coalesce(credited.responses, 0) as responses,
-        credited.last_response_at,
-        case when numbered.touch_no = numbered.deal_touches and credited.responses is null then 1 else 0 end as is_last_unanswered,
-        0 as unknown_direction
-    from numbered
-    left join credited on numbered.opportunity_id = credited.opportunity_id and numbered.touch_no = credited.touch_no
-    where numbered.is_touch
-    union all
-    select
-        opportunity_id,
-        'unprompted' as activity_kind,
-        occurred_at,
-        0 as touches,
-        1 as responses,
-        occurred_at as last_response_at,
-        0 as is_last_unanswered,
-        0 as unknown_direction
-    from numbered
-    where is_response and touch_no = 0
-    union all
+turns as (
     select
         opportunity_id,
         activity_kind,
         occurred_at,
-        0 as touches,
-        0 as responses,
-        cast(null as timestamp) as last_response_at,
-        0 as is_last_unanswered,
-        1 as unknown_direction
-    from numbered
-    where is_unknown
+        is_touch,
+        is_response,
+        last_value(case when is_touch then activity_kind end ignore nulls) over so_far as touch_kind,
+        max(case when is_touch then occurred_at end) over so_far as touched_at,
+        -- the first answer after a touch
+        is_touch or lag(is_touch and not is_response) over deal as is_first_response,
+        lead(is_touch) over deal is null as is_last
+    from (
+        select
+            opportunity_id,
+            activity_id,
+            activity_kind,
+            occurred_at,
+            direction = 'outbound' as is_touch,
+            is_customer_response as is_response
+        from {{ ref('fct_activities') }}
+        where opportunity_id is not null and (is_customer_response or direction = 'outbound')
+    ) as activities
+    window
+        deal as (partition by opportunity_id order by occurred_at, is_touch, activity_id),
+        so_far as (partition by opportunity_id order by occurred_at, is_touch, activity_id rows unbounded preceding)
+),
+
+lines as (
+    select
+        opportunity_id,
+        coalesce(touch_kind, 'unprompted') as activity_kind,
+        coalesce(touched_at, occurred_at) as staged_at,
+        touched_at,
+        is_touch,
+        is_response,
+        is_response and touched_at is not null and is_first_response as is_answer,
+        is_touch and is_last and not is_response as is_waiting,
+        case when is_response then occurred_at end as responded_at
+    from turns
+    union all
+    select
+        opportunity_id,
+        activity_kind,
+        occurred_at as staged_at,
+        cast(null as timestamp) as touched_at,
+        false as is_touch,
+        false as is_response,
+        false as is_answer,
+        false as is_waiting,
+        cast(null as timestamp) as responded_at
+    from {{ ref('fct_activities') }}
+    where opportunity_id is not null and direction = 'unknown' and not is_customer_response
 ),
 
 staged as (
     select
-        deals.sales_process,
-        deals.is_open,
-        deals.is_set_aside,
-        reported.stage_name,
-        reported.stage_order,
-        evidenced.stage_name as evidenced_stage_name,
-        evidenced.stage_order as evidenced_stage_order,
-        lines.*
+        lines.opportunity_id,
+        lines.activity_kind,
+        reported.stage_no,
+        evidenced.stage_no as evidenced_stage_no,
+        count(case when lines.is_touch then 1 end) as touches,
+        count(case when lines.is_answer then 1 end) as touches_answered,
+        count(case when lines.is_waiting then 1 end) as touches_waiting,
+        count(case when lines.is_response then 1 end) as responses,
+        count(case when not lines.is_touch and not lines.is_response then 1 end) as n_unknown_direction,
+        max(lines.touched_at) as last_touch_at,
+        max(lines.responded_at) as last_response_at
     from lines
-    inner join deals on lines.opportunity_id = deals.opportunity_id
-    {%- for basis, name in [('reported', 'reported'), ('defined', 'evidenced')] %}
-    left join {{ ref('fct_stage_visits') }} as {{ name }}
+    left join visits as reported
         on
-            lines.opportunity_id = {{ name }}.opportunity_id
-            and {{ name }}.basis = '{{ basis }}'
-            and lines.occurred_at >= {{ name }}.entered_at
-            and lines.occurred_at < coalesce({{ name }}.exited_at, {{ end_of_time() }})
-    {%- endfor %}
+            lines.opportunity_id = reported.opportunity_id
+            and reported.basis = 'reported'
+            and lines.staged_at >= reported.entered_at
+            and lines.staged_at < reported.until_at
+    left join visits as evidenced
+        on
+            lines.opportunity_id = evidenced.opportunity_id
+            and evidenced.basis = 'defined'
+            and lines.staged_at >= evidenced.entered_at
+            and lines.staged_at < evidenced.until_at
+    group by lines.opportunity_id, lines.activity_kind, reported.stage_no, evidenced.stage_no
 )
 
 select
-    opportunity_id
-    || ': ' || coalesce(stage_name, 'no stage')
-    || ': ' || coalesce(evidenced_stage_name, 'no stage')
-    || ': ' || activity_kind as touch_stage_key,
-    opportunity_id,
-    sales_process,
-    stage_name,
-    min(stage_order) as stage_order,
-    evidenced_stage_name,
-    min(evidenced_stage_order) as evidenced_stage_order,
-    {{ evidenced_part('is_set_aside', 'stage_name', 'evidenced_stage_name') }} as evidenced_in,
-    activity_kind,
-    cast(sum(touches) as bigint) as touches,
-    cast(sum(case when touches = 1 and responses > 0 then 1 else 0 end) as bigint) as touches_answered,
-    cast(sum(case when is_open and is_last_unanswered = 1 then 1 else 0 end) as bigint) as touches_waiting,
-    cast(sum(responses) as bigint) as responses,
-    cast(sum(unknown_direction) as bigint) as n_unknown_direction,
-    max(case when touches = 1 then occurred_at end) as last_touch_at,
-    max(last_response_at) as last_response_at
+    staged.opportunity_id,
+    deals.sales_process,
+    reported.stage_name,
+    evidenced.stage_name as evidenced_stage_name,
+    {{ evidenced_part('deals.is_set_aside', 'reported.stage_name', 'evidenced.stage_name') }} as evidenced_in,
+    staged.activity_kind,
+    staged.touches,
+    staged.touches_answered,
+    case when deals.is_open then staged.touches_waiting else 0 end as touches_waiting,
+    staged.responses,
+    staged.n_unknown_direction,
+    staged.last_touch_at,
+    staged.last_response_at
 from staged
-group by opportunity_id, sales_process, stage_name, evidenced_stage_name, is_set_aside, activity_kind
+inner join deals on staged.opportunity_id = deals.opportunity_id
+left join stages as reported on staged.stage_no = reported.stage_no
+left join stages as evidenced on staged.evidenced_stage_no = evidenced.stage_no

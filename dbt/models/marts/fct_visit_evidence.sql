@@ -2,42 +2,40 @@ with run as (
     select as_of from {{ ref('stg_control__run') }}
 ),
 
-visits as (
+-- millions of visits are joined and grouped: stages by number, which is told in words again at the end
+stages as (
     select
-        visits.visit_key,
+        stage_name,
+        cast(row_number() over (order by stage_name) as integer) as stage_no
+    from {{ ref('fct_stage_visits') }}
+    group by stage_name
+),
+
+{% for basis in ['reported', 'defined'] -%}
+{{ basis }} as (
+    select
         visits.opportunity_id,
-        visits.sales_process,
-        visits.stage_name,
+        visits.visit_seq,
+        stages.stage_no,
         visits.stage_order,
         visits.entered_at,
-        visits.exited_at,
         visits.exited_at is null as is_standing,
         coalesce(visits.exited_at = visits.entered_at, false) as has_no_length,
         coalesce(visits.exited_at, run.as_of) as until_at
     from {{ ref('fct_stage_visits') }} as visits
+    inner join stages on visits.stage_name = stages.stage_name
     cross join run
-    where visits.basis = 'reported'
+    where visits.basis = '{{ basis }}'
 ),
 
-evidenced as (
-    select
-        visits.opportunity_id,
-        visits.stage_name,
-        visits.stage_order,
-        visits.entered_at,
-        visits.exited_at is null as is_standing,
-        coalesce(visits.exited_at, run.as_of) as until_at
-    from {{ ref('fct_stage_visits') }} as visits
-    cross join run
-    where visits.basis = 'defined'
-),
-
+{% endfor -%}
 -- a visit without length holds one instant, and so does what was evidenced then
 met as (
     select
-        visits.visit_key,
-        evidenced.stage_name,
-        evidenced.stage_name = visits.stage_name as is_same,
+        visits.opportunity_id,
+        visits.visit_seq,
+        evidenced.stage_no,
+        evidenced.stage_no = visits.stage_no as is_same,
         evidenced.entered_at <= visits.entered_at
         and (evidenced.is_standing or evidenced.until_at > visits.entered_at or visits.has_no_length) as is_at_entry,
         case
@@ -45,31 +43,30 @@ met as (
             when visits.has_no_length then true
             else evidenced.entered_at < visits.until_at and (evidenced.is_standing or evidenced.until_at >= visits.until_at)
         end as is_at_end,
-        {{ exact_seconds(
+        {{ elapsed_microseconds(
             'greatest(visits.entered_at, evidenced.entered_at)',
             'least(visits.until_at, evidenced.until_at)'
-        ) }} as seconds
-    from visits
-    inner join evidenced
+        ) }} as microseconds
+    from reported as visits
+    inner join defined as evidenced
         on
             visits.opportunity_id = evidenced.opportunity_id
             and visits.until_at >= evidenced.entered_at
             and visits.entered_at <= evidenced.until_at
-            and (visits.stage_name = evidenced.stage_name or visits.stage_order > evidenced.stage_order)
+            and (visits.stage_no = evidenced.stage_no or visits.stage_order > evidenced.stage_order)
 ),
 
+-- the stage itself comes before the others: its number is raised above theirs
 found as (
     select
-        visit_key,
-        coalesce(
-            max(case when is_at_entry and is_same then stage_name end), max(case when is_at_entry then stage_name end)
-        ) as stage_at_entry,
-        coalesce(max(case when is_at_end and is_same then stage_name end), max(case when is_at_end then stage_name end))
-            as stage_at_end,
-        sum(case when is_same then seconds else 0 end) as seconds_same,
-        sum(case when is_same then 0 else seconds end) as seconds_earlier
+        opportunity_id,
+        visit_seq,
+        max(case when is_at_entry then stage_no + case when is_same then 1000000 else 0 end end) % 1000000 as stage_no_at_entry,
+        max(case when is_at_end then stage_no + case when is_same then 1000000 else 0 end end) % 1000000 as stage_no_at_end,
+        sum(case when is_same then microseconds else 0 end) as microseconds_same,
+        sum(case when is_same then 0 else microseconds end) as microseconds_earlier
     from met
-    group by visit_key
+    group by opportunity_id, visit_seq
 )
 
 select
@@ -77,13 +74,17 @@ select
     visits.opportunity_id,
     visits.sales_process,
     visits.stage_name,
-    found.stage_at_entry as evidenced_stage_at_entry,
-    {{ evidenced_part('deals.is_set_aside', 'visits.stage_name', 'found.stage_at_entry') }} as evidenced_at_entry,
-    found.stage_at_end as evidenced_stage_at_end,
-    {{ evidenced_part('deals.is_set_aside', 'visits.stage_name', 'found.stage_at_end') }} as evidenced_at_end,
-    {{ exact_seconds('visits.entered_at', 'visits.until_at') }} as seconds,
-    cast(coalesce(found.seconds_same, 0) as decimal(28, 6)) as seconds_same,
-    cast(coalesce(found.seconds_earlier, 0) as decimal(28, 6)) as seconds_earlier
-from visits
+    at_entry.stage_name as evidenced_stage_at_entry,
+    {{ evidenced_part('deals.is_set_aside', 'visits.stage_name', 'at_entry.stage_name') }} as evidenced_at_entry,
+    at_end.stage_name as evidenced_stage_at_end,
+    {{ evidenced_part('deals.is_set_aside', 'visits.stage_name', 'at_end.stage_name') }} as evidenced_at_end,
+    {{ exact_seconds('visits.entered_at', 'coalesce(visits.exited_at, run.as_of)') }} as seconds,
+    cast(coalesce(found.microseconds_same, 0) * 0.000001 as decimal(28, 6)) as seconds_same,
+    cast(coalesce(found.microseconds_earlier, 0) * 0.000001 as decimal(28, 6)) as seconds_earlier
+from {{ ref('fct_stage_visits') }} as visits
+cross join run
 inner join {{ ref('fct_opportunities') }} as deals on visits.opportunity_id = deals.opportunity_id
-left join found on visits.visit_key = found.visit_key
+left join found on visits.opportunity_id = found.opportunity_id and visits.visit_seq = found.visit_seq
+left join stages as at_entry on found.stage_no_at_entry = at_entry.stage_no
+left join stages as at_end on found.stage_no_at_end = at_end.stage_no
+where visits.basis = 'reported'

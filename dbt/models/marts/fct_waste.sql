@@ -5,34 +5,32 @@ with run as (
     from {{ ref('dim_run') }}
 ),
 
+-- no more columns than are read: what is used twice is kept meanwhile
 deals as (
-    select * from {{ ref('fct_opportunities') }}
+    select
+        opportunity_id,
+        sales_process,
+        is_open,
+        is_lost,
+        is_set_aside,
+        close_on
+    from {{ ref('fct_opportunities') }}
     where not is_deleted
 ),
 
 open_visits as (
     select
-        visits.visit_key,
         visits.opportunity_id,
         visits.stage_order,
         visits.visit_no,
         visits.entered_at,
-        visits.exited_at,
         coalesce(visits.exited_at, run.as_of) as until_at,
-        visits.days_in_stage
+        deals.is_lost,
+        deals.is_set_aside
     from {{ ref('fct_stage_visits') }} as visits
     inner join deals on visits.opportunity_id = deals.opportunity_id
     cross join run
     where visits.basis = 'reported' and visits.is_mapped and not visits.is_closed_stage
-),
-
-touches as (
-    select
-        opportunity_id,
-        activity_id,
-        occurred_at
-    from {{ ref('fct_activities') }}
-    where direction = 'outbound' and opportunity_id is not null
 ),
 
 -- the furthest step that a deal's evidence ever allowed; a lost stage asks for none
@@ -55,18 +53,15 @@ evidence_asked as (
 visit_spells as (
     select
         'lost_deal' as waste_kind,
-        visits.opportunity_id,
-        visits.visit_key as spell_key,
-        visits.entered_at as from_at,
-        visits.until_at
-    from open_visits as visits
-    inner join deals on visits.opportunity_id = deals.opportunity_id
-    where deals.is_lost
+        opportunity_id,
+        entered_at as from_at,
+        until_at
+    from open_visits
+    where is_lost
     union all
     select
         'rework' as waste_kind,
         opportunity_id,
-        visit_key as spell_key,
         entered_at as from_at,
         until_at
     from open_visits
@@ -75,14 +70,12 @@ visit_spells as (
     select
         'never_met_definition' as waste_kind,
         visits.opportunity_id,
-        visits.visit_key as spell_key,
         visits.entered_at as from_at,
         visits.until_at
     from open_visits as visits
-    inner join deals on visits.opportunity_id = deals.opportunity_id
     cross join evidence_asked
     left join furthest_met on visits.opportunity_id = furthest_met.opportunity_id
-    where evidence_asked.n > 0 and not deals.is_set_aside and visits.stage_order > coalesce(furthest_met.stage_order, 0)
+    where evidence_asked.n > 0 and not visits.is_set_aside and visits.stage_order > coalesce(furthest_met.stage_order, 0)
 ),
 
 -- the ball, as in rpt_wip_aging: a response is answered by the next touch that is no response itself
@@ -98,7 +91,9 @@ turns as (
 
 answered as (
     select
-        *,
+        opportunity_id,
+        occurred_at,
+        is_touch,
         lag(is_touch) over deal as is_after_touch,
         min(case when is_touch then occurred_at end) over (
             partition by opportunity_id
@@ -113,7 +108,6 @@ spells as (
     select
         'waiting' as waste_kind,
         answered.opportunity_id,
-        answered.activity_id as spell_key,
         answered.occurred_at as from_at,
         coalesce(answered.next_touch_at, run.as_of) as until_at
     from answered
@@ -127,7 +121,6 @@ spells as (
     select
         'overdue_close_date' as waste_kind,
         deals.opportunity_id,
-        deals.opportunity_id as spell_key,
         cast({{ dbt.dateadd('day', 1, 'deals.close_on') }} as timestamp) as from_at,
         run.as_of as until_at
     from deals
@@ -140,7 +133,6 @@ open_spells as (
     select
         spells.waste_kind,
         spells.opportunity_id,
-        spells.spell_key || ' ' || visits.visit_key as spell_key,
         greatest(spells.from_at, visits.entered_at) as from_at,
         least(spells.until_at, visits.until_at) as until_at
     from spells
@@ -157,32 +149,31 @@ open_spells as (
     select * from visit_spells
 ),
 
+-- spells of one kind never overlap in a deal: a touch lies in one of them
 spell_touches as (
     select
         open_spells.waste_kind,
-        open_spells.spell_key,
+        open_spells.opportunity_id,
         count(*) as touches
     from open_spells
-    inner join touches
+    inner join {{ ref('fct_activities') }} as touches
         on
             open_spells.opportunity_id = touches.opportunity_id
+            and touches.direction = 'outbound'
             and open_spells.from_at <= touches.occurred_at
             and open_spells.until_at > touches.occurred_at
     -- a held meeting opens the wait for a follow-up: it is no work done in it
     where open_spells.waste_kind <> 'waiting'
-    group by open_spells.waste_kind, open_spells.spell_key
+    group by open_spells.waste_kind, open_spells.opportunity_id
 ),
 
-summed as (
+spell_days as (
     select
-        open_spells.waste_kind,
-        open_spells.opportunity_id,
-        {{ exact_sum(elapsed_days('open_spells.from_at', 'open_spells.until_at')) }} as waste_days,
-        sum(coalesce(spell_touches.touches, 0)) as touches
+        waste_kind,
+        opportunity_id,
+        {{ days_of('sum(' ~ elapsed_microseconds('from_at', 'until_at') ~ ')') }} as waste_days
     from open_spells
-    left join spell_touches
-        on open_spells.waste_kind = spell_touches.waste_kind and open_spells.spell_key = spell_touches.spell_key
-    group by open_spells.waste_kind, open_spells.opportunity_id
+    group by waste_kind, opportunity_id
 ),
 
 -- what the record says is wasted although its history shows no open time for it
@@ -204,7 +195,7 @@ listed as (
     select
         waste_kind,
         opportunity_id
-    from summed
+    from spell_days
     union
     select
         waste_kind,
@@ -217,8 +208,11 @@ select
     listed.waste_kind,
     listed.opportunity_id,
     deals.sales_process,
-    summed.waste_days,
-    cast(summed.touches as bigint) as touches
+    spell_days.waste_days,
+    case when spell_days.opportunity_id is not null then coalesce(spell_touches.touches, 0) end as touches
 from listed
 inner join deals on listed.opportunity_id = deals.opportunity_id
-left join summed on listed.waste_kind = summed.waste_kind and listed.opportunity_id = summed.opportunity_id
+left join spell_days
+    on listed.waste_kind = spell_days.waste_kind and listed.opportunity_id = spell_days.opportunity_id
+left join spell_touches
+    on listed.waste_kind = spell_touches.waste_kind and listed.opportunity_id = spell_touches.opportunity_id

@@ -23,72 +23,123 @@ ages as (
     {%- endfor %}
 ),
 
--- each visit with the first closing of its deal after it: a reopened deal is followed anew
-followed as (
+lines as (
     select
-        *,
-        min(case when is_closed_stage then entered_at end) over later as closing_at,
-        min(case when is_closed_stage then visit_seq end) over later as closing_seq,
-        min(case when is_closed_stage and is_won_stage then visit_seq end) over later as winning_seq,
-        max(case when exit_kind in ('deleted', 'merged') then exited_at end) over (partition by opportunity_id) as ended_at
+        basis,
+        sales_process,
+        stage_name,
+        cast(row_number() over (order by basis, sales_process, stage_name) as integer) as line_no
     from {{ ref('fct_stage_visits') }}
-    where basis = 'reported'
-    window later as (
-        partition by opportunity_id
-        order by visit_seq
-        rows between 1 following and unbounded following
-    )
+    where is_mapped and not is_closed_stage and not is_start_imputed
+    group by basis, sales_process, stage_name
 ),
 
-landmarks as (
+-- a closing counts for the visits between it and the closing before: a reopened deal is followed anew
+closings as (
     select
-        followed.*,
-        ages.age_from_days,
-        {{ dbt.dateadd('day', 'ages.age_from_days', 'followed.entered_at') }} as landmark_at,
-        run.as_of
-    from followed
-    cross join ages
+        basis,
+        opportunity_id,
+        visit_seq,
+        entered_at as closing_at,
+        is_won_stage,
+        coalesce(lag(visit_seq) over (partition by basis, opportunity_id order by visit_seq), 0) as last_closing_seq
+    from {{ ref('fct_stage_visits') }}
+    where is_closed_stage
+),
+
+-- a deal that was deleted is so on both bases
+endings as (
+    select
+        opportunity_id,
+        max(exited_at) as ended_at
+    from {{ ref('fct_stage_visits') }}
+    where exit_kind in ('deleted', 'merged')
+    group by opportunity_id
+),
+
+followed as (
+    select
+        lines.line_no,
+        visits.entered_at,
+        coalesce(visits.exited_at, run.as_of) as until_at,
+        closings.closing_at,
+        endings.ended_at,
+        case when closings.is_won_stage then 1 else 0 end as is_won
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join lines
+        on
+            visits.basis = lines.basis
+            and visits.sales_process = lines.sales_process
+            and visits.stage_name = lines.stage_name
     cross join run
-    where followed.is_mapped and not followed.is_closed_stage and not followed.is_start_imputed
+    left join closings
+        on
+            visits.basis = closings.basis
+            and visits.opportunity_id = closings.opportunity_id
+            and visits.visit_seq < closings.visit_seq
+            and visits.visit_seq >= closings.last_closing_seq
+    left join endings on visits.opportunity_id = endings.opportunity_id
+    where visits.is_mapped and not visits.is_closed_stage and not visits.is_start_imputed
 ),
 
 -- who still stood there at that age, and what came of it: an event in the week in which it fell, else whole weeks watched
 observations as (
     select
-        sales_process,
-        stage_name,
-        age_from_days,
-        cast(ceil({{ week_number('landmark_at') }}) as integer) as landmark_week,
+        followed.line_no,
+        followed.age_from_days,
+        cast(ceil({{ week_number('followed.landmark_at') }}) as integer) as landmark_week,
         case
-            when closing_at is not null then cast(ceil({{ elapsed_days('landmark_at', 'closing_at') }} / 7) as integer)
-            when ended_at is not null then cast(floor({{ elapsed_days('landmark_at', 'ended_at') }} / 7) as integer)
+            when followed.closing_at is not null
+                then cast(ceil({{ elapsed_days('followed.landmark_at', 'followed.closing_at') }} / 7) as integer)
+            when followed.ended_at is not null
+                then cast(floor({{ elapsed_days('followed.landmark_at', 'followed.ended_at') }} / 7) as integer)
             else 54
         end as weeks_watched,
-        case when closing_at is not null then 1 else 0 end as has_closed,
-        case when winning_seq = closing_seq then 1 else 0 end as is_won
-    from landmarks
-    where landmark_at < coalesce(exited_at, as_of)
+        case when followed.closing_at is not null then 1 else 0 end as has_closed,
+        followed.is_won
+    from (
+        select
+            visited.*,
+            {{ dbt.dateadd('day', 'ages.age_from_days', 'visited.entered_at') }} as landmark_at,
+            ages.age_from_days
+        from followed as visited
+        cross join ages
+    ) as followed
+    where followed.landmark_at < followed.until_at
 ),
 
 -- from here on the size depends on stages and weeks, not on deals
 counted as (
     select
-        sales_process,
-        stage_name,
-        age_from_days,
-        landmark_week,
-        least(weeks_watched, 54) as weeks_watched,
-        sum(has_closed) as n_closed,
-        sum(is_won) as n_won,
-        count(*) as n
-    from observations
-    group by sales_process, stage_name, age_from_days, landmark_week, least(weeks_watched, 54)
+        lines.basis,
+        lines.sales_process,
+        lines.stage_name,
+        tallied.age_from_days,
+        tallied.landmark_week,
+        tallied.weeks_watched,
+        tallied.n_closed,
+        tallied.n_won,
+        tallied.n
+    from (
+        select
+            line_no,
+            age_from_days,
+            landmark_week,
+            least(weeks_watched, 54) as weeks_watched,
+            sum(has_closed) as n_closed,
+            sum(is_won) as n_won,
+            count(*) as n
+        from observations
+        group by line_no, age_from_days, landmark_week, least(weeks_watched, 54)
+    ) as tallied
+    inner join lines on tallied.line_no = lines.line_no
 ),
 
 levelled as (
     select * from counted
     union all
     select
+        basis,
         sales_process,
         'all stages' as stage_name,
         age_from_days,
@@ -98,17 +149,34 @@ levelled as (
         sum(n_won) as n_won,
         sum(n) as n
     from counted
-    group by sales_process, age_from_days, landmark_week, weeks_watched
+    group by basis, sales_process, age_from_days, landmark_week, weeks_watched
 ),
 
 steps as (
     select {{ numbers_between(1, 53) }} as within_weeks
 ),
 
+-- the past weeks serve the backtest, which is told as reported; as defined only the latest curves are read
+asked_weeks as (
+    select
+        'reported' as basis,
+        week_no,
+        horizon_weeks
+    from weeks
+    union all
+    select
+        'defined' as basis,
+        weeks.week_no,
+        weeks.horizon_weeks
+    from weeks
+    inner join latest on weeks.week_no = latest.week_no
+),
+
 -- week t after the landmark is known of once it is over: nothing later enters a curve, and nothing that lies a year back, since
 -- queues and habits change (a life table of the period, not of the cohort)
 learned as (
     select
+        levelled.basis,
         levelled.sales_process,
         levelled.stage_name,
         levelled.age_from_days,
@@ -120,9 +188,11 @@ learned as (
     from levelled
     inner join steps on levelled.weeks_watched >= steps.within_weeks
     cross join latest
-    where levelled.landmark_week + steps.within_weeks <= latest.week_no
+    where
+        levelled.landmark_week + steps.within_weeks <= latest.week_no
+        and (levelled.basis = 'reported' or levelled.landmark_week + steps.within_weeks > latest.week_no - 52)
     group by
-        levelled.sales_process, levelled.stage_name, levelled.age_from_days, steps.within_weeks,
+        levelled.basis, levelled.sales_process, levelled.stage_name, levelled.age_from_days, steps.within_weeks,
         levelled.landmark_week + steps.within_weeks
 ),
 
@@ -141,6 +211,7 @@ stages as (
 
 asked as (
     select
+        weeks.basis,
         stages.sales_process,
         stages.stage_name,
         ages.age_from_days,
@@ -148,12 +219,13 @@ asked as (
         weeks.week_no as known_week
     from stages
     cross join ages
-    cross join weeks
+    cross join asked_weeks as weeks
     inner join steps on weeks.horizon_weeks >= steps.within_weeks
 ),
 
 so_far as (
     select
+        basis,
         sales_process,
         stage_name,
         age_from_days,
@@ -178,16 +250,17 @@ so_far as (
         from asked
     ) as both_kinds
     window known as (
-        partition by sales_process, stage_name, age_from_days, within_weeks
+        partition by basis, sales_process, stage_name, age_from_days, within_weeks
         order by known_week
         range between 51 preceding and current row
     )
 ),
 
-{% set curve = 'week_no, sales_process, stage_name, age_from_days' %}
+{% set curve = 'basis, week_no, sales_process, stage_name, age_from_days' %}
 {% set upto = 'over (partition by ' ~ curve ~ ' order by within_weeks rows unbounded preceding)' %}
 surviving as (
     select
+        basis,
         week_no,
         sales_process,
         stage_name,
@@ -237,6 +310,7 @@ varied as (
 
 told as (
     select
+        varied.basis,
         varied.week_no,
         varied.sales_process,
         varied.stage_name,
@@ -254,6 +328,7 @@ told as (
     cross join run
     union all
     select
+        stepped.basis,
         stepped.week_no,
         stepped.sales_process,
         stepped.stage_name,
@@ -268,13 +343,18 @@ told as (
     where stepped.within_weeks = 1
 ),
 
-{% set younger = 'over (partition by week_no, sales_process, stage_name, within_weeks order by age_from_days rows unbounded preceding)' %}
 nearest as (
     select
         *,
-        last_value(case when reads = 'ok' then incidence end ignore nulls) {{ younger }} as level_incidence,
-        last_value(case when reads = 'ok' then variance end ignore nulls) {{ younger }} as level_variance
+        last_value(case when reads = 'ok' then incidence end ignore nulls) over younger as level_incidence,
+        last_value(case when reads = 'ok' then variance end ignore nulls) over younger as level_variance
     from told
+    window
+        younger as (
+            partition by basis, week_no, sales_process, stage_name, within_weeks
+            order by age_from_days
+            rows unbounded preceding
+        )
 ),
 
 resolved as (
@@ -291,7 +371,8 @@ resolved as (
     from nearest as own
     inner join nearest as process
         on
-            own.week_no = process.week_no
+            own.basis = process.basis
+            and own.week_no = process.week_no
             and own.sales_process = process.sales_process
             and own.age_from_days = process.age_from_days
             and own.within_weeks = process.within_weeks
@@ -299,9 +380,11 @@ resolved as (
 )
 
 select
-    cast(resolved.week_no as {{ dbt.type_string() }}) || ': ' || resolved.sales_process || ': ' || resolved.stage_name || ': '
+    resolved.basis || ': ' || cast(resolved.week_no as {{ dbt.type_string() }}) || ': ' || resolved.sales_process || ': '
+    || resolved.stage_name || ': '
     || cast(resolved.age_from_days as {{ dbt.type_string() }}) || ': ' || cast(resolved.within_weeks as {{ dbt.type_string() }})
         as win_curve_key,
+    resolved.basis,
     resolved.week_no,
     weeks.week_starts_on,
     resolved.sales_process,
@@ -318,7 +401,7 @@ select
     case
         when resolved.p_won is not null
             then cast(max(resolved.p_won) over (
-                partition by resolved.week_no, resolved.sales_process, resolved.stage_name, resolved.age_from_days
+                partition by resolved.basis, resolved.week_no, resolved.sales_process, resolved.stage_name, resolved.age_from_days
                 order by resolved.within_weeks
                 rows unbounded preceding
             ) as double)

@@ -4,8 +4,16 @@
     'week_starts_on', 'start_wip', 'arrivals', 'exits', 'end_wip', 'wip_upper_limit', 'loaded_weeks', 'capacity_exits', 'n_resolved',
     'p_win_after_exit', 'theta_wins', 'load_ratio', 'share_beyond_p85', 'onward_yield', 'onward_yield_upper', 'best_quartile_yield',
 ] -%}
-with stage_weeks as (
+with bases as (
+    select distinct
+        basis,
+        sales_process
+    from {{ ref('fct_stage_weeks') }}
+),
+
+stage_weeks as (
     select
+        basis,
         sales_process,
         location,
         stage_name,
@@ -13,14 +21,16 @@ with stage_weeks as (
         {{ stage_columns | join(', ') }}
     from {{ ref('fct_stage_weeks') }}
     union all
-    -- leads stand before the first stage
+    -- leads stand before the first stage: no evidence is asked of them, they are the same in both bases
     select
-        sales_process,
+        bases.basis,
+        leads.sales_process,
         'qualifying' as location,
         'Leads' as stage_name,
         0 as stage_order,
-        {{ stage_columns | join(', ') }}
-    from {{ ref('fct_lead_weeks') }}
+        leads.{{ stage_columns | join(', leads.') }}
+    from {{ ref('fct_lead_weeks') }} as leads
+    inner join bases on leads.sales_process = bases.sales_process
 ),
 
 signalled as (
@@ -40,7 +50,7 @@ counted as (
         {{ '+ ' if not loop.first }}case when {{ signal }} then 1 else 0 end
         {%- endfor %} as stage_signals,
         row_number() over (
-            partition by sales_process, location, week_starts_on
+            partition by basis, sales_process, location, week_starts_on
             order by theta_wins asc nulls last, end_wip desc, stage_order asc, stage_name asc
         ) as rank_in_location
     from signalled
@@ -82,6 +92,7 @@ waits as (
 
 process_weeks as (
     select distinct
+        basis,
         sales_process,
         week_starts_on
     from {{ ref('fct_stage_weeks') }}
@@ -114,6 +125,7 @@ context as (
         ] %}
         stream.{{ signal }},
         {%- endfor %}
+        process_weeks.basis,
         process_weeks.sales_process,
         process_weeks.week_starts_on,
         process_waits.selling_waits,
@@ -155,7 +167,11 @@ located as (
             when counted.location <> 'qualifying' then waits.deals_wait
         end as is_waiting_on_us
     from counted
-    left join context on counted.sales_process = context.sales_process and counted.week_starts_on = context.week_starts_on
+    left join context
+        on
+            counted.basis = context.basis
+            and counted.sales_process = context.sales_process
+            and counted.week_starts_on = context.week_starts_on
     left join waits
         on
             counted.sales_process = waits.sales_process
@@ -173,12 +189,12 @@ judged as (
         + case when location = 'qualifying' and leads_wait then 1 else 0 end
         + case when location = 'qualifying' and leads_are_lost then 1 else 0 end
         + case when touches_are_missing then 1 else 0 end as signals,
-        min(case when coalesce(is_waiting_on_us, true) then theta_wins end) over (partition by sales_process, week_starts_on)
+        min(case when coalesce(is_waiting_on_us, true) then theta_wins end) over (partition by basis, sales_process, week_starts_on)
             as lowest_theta,
-        count(theta_wins) over (partition by sales_process, week_starts_on) as locations_known,
+        count(theta_wins) over (partition by basis, sales_process, week_starts_on) as locations_known,
         -- a queue in front of one place alone shows it, whatever its capacity may be
         coalesce(is_waiting_on_us, false)
-        and sum(case when is_waiting_on_us then 1 else 0 end) over (partition by sales_process, week_starts_on) = 1 as is_only_queue
+        and sum(case when is_waiting_on_us then 1 else 0 end) over (partition by basis, sales_process, week_starts_on) = 1 as is_only_queue
     from located
 ),
 
@@ -281,6 +297,7 @@ servicing as (
 
 select
     week_starts_on,
+    basis,
     sales_process,
     location,
     'measured' as state,
@@ -387,6 +404,7 @@ from judged
 union all
 select
     week_starts_on,
+    basis,
     sales_process,
     location,
     case when is_measured then 'measured' else 'not measured' end as state,

@@ -52,7 +52,7 @@ deviations as (
 latest as (
     select *
     from {{ ref('fct_stage_weeks') }}
-    where week_starts_on = (select max(weeks.week_starts_on) from {{ ref('fct_stage_weeks') }} as weeks)
+    where basis = 'reported' and week_starts_on = (select max(weeks.week_starts_on) from {{ ref('fct_stage_weeks') }} as weeks)
 ),
 
 sampled as (
@@ -76,7 +76,8 @@ sampled as (
     from latest
     inner join {{ ref('fct_stage_weeks') }} as weeks
         on
-            latest.sales_process = weeks.sales_process
+            latest.basis = weeks.basis
+            and latest.sales_process = weeks.sales_process
             and latest.stage_name = weeks.stage_name
             and {{ dbt.dateadd('day', -7 * sampled_weeks, 'latest.week_starts_on') }} < weeks.week_starts_on
             and 2 * latest.median_exits <= weeks.start_wip

@@ -11,7 +11,17 @@ first_day as (
 ),
 
 visits as (
-    select * from {{ ref('fct_stage_visits') }}
+    select
+        basis,
+        opportunity_id,
+        visit_seq,
+        sales_process,
+        stage_name,
+        entered_at,
+        exited_at,
+        is_first_entry,
+        is_closed_stage
+    from {{ ref('fct_stage_visits') }}
     where is_mapped
 ),
 

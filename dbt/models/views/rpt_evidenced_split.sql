@@ -14,6 +14,36 @@
     'n_open': "case when exit_kind = 'open' then n else 0 end",
     'n_deleted': "case when exit_kind in ('deleted', 'merged') then n else 0 end",
 } -%}
+{%- set forecast = {
+    'n_won': ('1', none), 'n_won_without_amount': ('case when deals.amount_corporate is null then 1 else 0 end', none),
+    'won_money': ('deals.amount_corporate', none), 'n_open': (none, '1'),
+    'n_open_by_process': (none, "case when p_won_from = 'process' then 1 else 0 end"),
+    'n_open_imputed': (none, 'case when is_money_imputed then 1 else 0 end'),
+    'n_open_without_money': (none, 'case when money is null then 1 else 0 end'),
+    'open_wins': (none, 'case when is_told then cast(p_won_in_quarter as decimal(28, 6)) end'),
+    'open_money': (none, 'case when is_told then cast(p_won_in_quarter * cast(money as double) as decimal(28, 2)) end'),
+    'imputed_money': (none,
+        'case when is_told and is_money_imputed then cast(p_won_in_quarter * cast(money as double) as decimal(28, 2)) end'),
+    'crm_commit_money': ('deals.amount_corporate', "case when is_due and forecast_category = 'commit' then amount_corporate end"),
+    'crm_best_case_money': ('deals.amount_corporate',
+        "case when is_due and forecast_category in ('commit', 'most likely', 'best case') then amount_corporate end"),
+    'crm_weighted_money': ('deals.amount_corporate',
+        'case when is_due then cast(crm_probability * cast(amount_corporate as double) as decimal(28, 2)) end'),
+} -%}
+{%- set win_loss = {
+    'n_won': "case when outcome = 'won' then n_deals else 0 end", 'n_lost': "case when outcome = 'lost' then n_deals else 0 end",
+    'n_open': "case when outcome = 'open' then n_deals else 0 end", 'n_unknown': "case when outcome = 'unknown' then n_deals else 0 end",
+    'n_deleted': "case when outcome = 'deleted' then n_deals else 0 end",
+    'n_outcome_changed': 'case when is_outcome_changed then n_deals else 0 end',
+    'n_amount_unknown': "case when outcome in ('won', 'lost') then n_amount_unknown else 0 end",
+} -%}
+{%- set movements = {
+    'n_movements': 'count(*)', 'count_change': 'sum(movements.count_change)',
+    'amount_change_corporate': 'sum(movements.amount_change_corporate)',
+    'without_amount_change': 'sum(movements.without_amount_change)',
+    'amount_moved_corporate': 'coalesce(sum(movements.amount_corporate), 0)',
+} -%}
+{%- set as_defined = ['n_open', 'n_open_imputed', 'n_open_without_money'] -%}
 with run as (
     select
         as_of,
@@ -46,7 +76,7 @@ visits as (
     from {{ ref('fct_stage_visits') }} as visits
     inner join {{ ref('fct_visit_evidence') }} as evidence on visits.visit_key = evidence.visit_key
     cross join run
-    where visits.is_mapped
+    where visits.basis = 'reported' and visits.is_mapped
 ),
 
 visit_counts as (
@@ -140,12 +170,28 @@ reached as (
     inner join ladder on rungs.sales_process = ladder.sales_process and rungs.reported_rung >= ladder.rung
 ),
 
+-- one pass over the entries: each trait is summed from here
 entries as (
     select
-        entries.*,
-        evidence.evidenced_at_end
+        entries.sales_process,
+        entries.stage_name,
+        {%- for trait in winnability_traits() %}
+        entries.{{ trait }},
+        {%- endfor %}
+        entries.outcome,
+        evidence.evidenced_at_end,
+        count(*) as n
     from {{ ref('fct_stage_entries') }} as entries
     inner join {{ ref('fct_visit_evidence') }} as evidence on entries.visit_key = evidence.visit_key
+    where entries.basis = 'reported'
+    group by
+        entries.sales_process,
+        entries.stage_name,
+        {%- for trait in winnability_traits() %}
+        entries.{{ trait }},
+        {%- endfor %}
+        entries.outcome,
+        evidence.evidenced_at_end
 ),
 
 trait_counts as (
@@ -156,7 +202,7 @@ trait_counts as (
         '{{ trait }}: ' || coalesce({{ trait }}, 'unknown') as cell,
         outcome,
         evidenced_at_end,
-        count(*) as n
+        sum(n) as n
     from entries
     group by sales_process, stage_name, '{{ trait }}: ' || coalesce({{ trait }}, 'unknown'), outcome, evidenced_at_end
     {{ 'union all' if not loop.last }}
@@ -188,10 +234,74 @@ open_seconds as (
         sum(evidence.seconds_same) as seconds_same,
         sum(evidence.seconds_earlier) as seconds_earlier
     from {{ ref('fct_visit_evidence') }} as evidence
-    inner join {{ ref('fct_stage_visits') }} as visits on evidence.visit_key = visits.visit_key
     inner join deals on evidence.opportunity_id = deals.opportunity_id
-    where not coalesce(visits.is_closed_stage, false)
+    left join {{ ref('dim_stage') }} as stages
+        on evidence.sales_process = stages.sales_process and evidence.stage_name = stages.stage_name
+    where not coalesce(stages.is_closed, false)
     group by evidence.sales_process, evidence.stage_name, deals.is_set_aside
+),
+
+-- what the forecast tells of wins and of open deals: each deal under its quarter and team
+foretold as (
+    select
+        {%- for figure, (of_won, _) in forecast.items() %}
+        {{ 'cast(coalesce(sum(' ~ of_won ~ '), 0) as decimal(28, 6))' if of_won else 'cast(0 as decimal(28, 6))' }} as {{ figure }},
+        {%- endfor %}
+        deals.sales_process,
+        quarters.fiscal_quarter || ': ' || coalesce(owners.team_id, 'no team') as cell,
+        deals.evidenced_in
+    from deals
+    inner join {{ ref('dim_fiscal_quarter') }} as quarters
+        on
+            quarters.is_current
+            and deals.closed_at >= cast(quarters.starts_on as timestamp)
+            and deals.closed_at < cast(quarters.ends_before as timestamp)
+    left join {{ ref('dim_owner') }} as owners on deals.owner_id = owners.owner_id
+    where deals.is_won
+    group by deals.sales_process, quarters.fiscal_quarter || ': ' || coalesce(owners.team_id, 'no team'), deals.evidenced_in
+    union all
+    select
+        {%- for figure, (_, of_open) in forecast.items() %}
+        {{ 'cast(coalesce(sum(' ~ of_open ~ '), 0) as decimal(28, 6))' if of_open else 'cast(0 as decimal(28, 6))' }} as {{ figure }},
+        {%- endfor %}
+        sales_process,
+        fiscal_quarter || ': ' || team_id as cell,
+        evidenced_in
+    from (
+        select
+            *,
+            min(case when p_won_by_end is null then 0 else 1 end) over (partition by sales_process, fiscal_quarter) = 1 as is_told
+        from {{ ref('fct_deal_forecasts') }}
+        where basis = 'reported'
+    ) as open_deals
+    group by sales_process, fiscal_quarter || ': ' || team_id, evidenced_in
+),
+
+-- what moved the pipeline, by what stands evidenced of the deal at as_of
+moves as (
+    select
+        movements.sales_process,
+        movements.movement_kind as cell,
+        deals.evidenced_in,
+        {%- for figure, value in movements.items() %}
+        {{ value }} as {{ figure }},
+        {%- endfor %}
+        count(*) - count(movements.amount_corporate) as unknown
+    from {{ ref('fct_pipeline_movements') }} as movements
+    inner join {{ ref('fct_opportunities') }} as deals on movements.opportunity_id = deals.opportunity_id
+    group by movements.sales_process, movements.movement_kind, deals.evidenced_in
+),
+
+-- what came of the deals, by quarter of creation and of the outcome
+cohorts_ended as (
+    {%- for kind, cohort in [('created', "'all'"), ('created', 'created_in'), ('closed', "'all'"), ('closed', 'closed_in')] %}
+    select
+        *,
+        '{{ kind }}: ' || {{ cohort }} as cell
+    from {{ ref('fct_outcomes') }}
+    where basis = 'reported'{{ " and outcome in ('won', 'lost')" if kind == 'closed' }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 -- evidenced_stage_name only where the figure is told of a moment: there the as-defined figure of a stage follows from the parts
@@ -348,6 +458,49 @@ lines as (
         0 as unknown
     from trait_counts
     {%- endfor %}
+    {%- for figure in forecast %}
+    union all
+    select
+        'rpt_forecast' as view_name,
+        '{{ figure }}' as figure,
+        sales_process,
+        'all stages' as stage_name,
+        cell,
+        {{ "case when evidenced_in in ('same', 'earlier') then 'all stages' end" if figure in as_defined
+            else 'cast(null as ' ~ dbt.type_string() ~ ')' }} as evidenced_stage_name,
+        evidenced_in,
+        {{ figure }} as amount_of,
+        0 as unknown
+    from foretold
+    {%- endfor %}
+    {%- for figure in movements %}
+    union all
+    select
+        'rpt_pipeline_movements' as view_name,
+        '{{ figure }}' as figure,
+        sales_process,
+        'all stages' as stage_name,
+        cell,
+        cast(null as {{ dbt.type_string() }}) as evidenced_stage_name,
+        evidenced_in,
+        cast({{ figure }} as decimal(28, 6)) as amount_of,
+        {{ 'unknown' if figure == 'amount_moved_corporate' else '0' }} as unknown
+    from moves
+    {%- endfor %}
+    {%- for figure, value in win_loss.items() %}
+    union all
+    select
+        'rpt_win_loss' as view_name,
+        '{{ figure }}' as figure,
+        sales_process,
+        'all stages' as stage_name,
+        cell,
+        cast(null as {{ dbt.type_string() }}) as evidenced_stage_name,
+        evidenced_in,
+        cast({{ value }} as decimal(28, 6)) as amount_of,
+        0 as unknown
+    from cohorts_ended
+    {%- endfor %}
 ),
 
 -- one row for the stage that the CRM tells, one for the stage that is evidenced
@@ -412,7 +565,15 @@ select
     cast(case
         when figure in ('deals', 'amount_corporate', 'wip', 'reached_cumulative') or view_name = 'rpt_value_evidence'
             then coalesce(evidenced_here, 0)
+        when
+            view_name = 'rpt_forecast'
+            and figure in ('{{ as_defined | join("', '") }}')
+            then coalesce(evidenced_here, 0)
     end as decimal(28, 6)) as evidenced_here,
-    cast(evidenced_same + evidenced_earlier as double) / nullif(cast(reported as double), 0) as evidenced_share,
+    -- parts of a change may have either sign: they are no shares
+    case
+        when figure not in ('count_change', 'amount_change_corporate', 'without_amount_change')
+            then cast(evidenced_same + evidenced_earlier as double) / nullif(cast(reported as double), 0)
+    end as evidenced_share,
     n_unknown
 from summed

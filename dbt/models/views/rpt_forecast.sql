@@ -1,3 +1,7 @@
+{#- What is added up from teams to the company, with its type: whole cents and decimals, so that any sum of rows is exact. -#}
+{%- set money = 'decimal(38, 2)' -%}
+{%- set counts = ['n_won', 'n_won_without_amount', 'n_open', 'n_by_process', 'n_imputed', 'n_without_money'] -%}
+{%- set sums = ['won_money', 'commit_money', 'best_case_money', 'weighted_money'] -%}
 with run as (
     select
         as_of,
@@ -11,15 +15,79 @@ quarters as (
     where quarter_offset >= 0
 ),
 
-processes as (
-    select distinct sales_process
-    from {{ ref('fct_new_win_flow') }}
+trials as (
+    select
+        basis,
+        sales_process,
+        team_id,
+        quarter_offset,
+        trial_no,
+        open_money + new_money as money
+    from {{ ref('fct_forecast_trials') }}
+),
+
+-- as defined a win counts from the moment on that it is evidenced
+wins as (
+    select
+        'reported' as basis,
+        opportunity_id,
+        closed_at as won_at
+    from {{ ref('fct_opportunities') }}
+    where is_won
+    union all
+    select
+        basis,
+        opportunity_id,
+        entered_at as won_at
+    from {{ ref('fct_stage_visits') }}
+    where basis = 'defined' and is_won_stage and exit_kind = 'open'
+),
+
+won as (
+    select
+        wins.basis,
+        deals.sales_process,
+        coalesce(owners.team_id, 'no team') as team_id,
+        count(*) as n_won,
+        sum(case when deals.amount_corporate is null then 1 else 0 end) as n_without_amount,
+        sum(deals.amount_corporate) as money
+    from wins
+    inner join quarters
+        on
+            quarters.is_current
+            and wins.won_at >= cast(quarters.starts_on as timestamp)
+            and wins.won_at < cast(quarters.ends_before as timestamp)
+    inner join {{ ref('fct_opportunities') }} as deals on wins.opportunity_id = deals.opportunity_id
+    left join {{ ref('dim_owner') }} as owners on deals.owner_id = owners.owner_id
+    where not deals.is_deleted
+    group by wins.basis, deals.sales_process, coalesce(owners.team_id, 'no team')
+),
+
+open_deals as (
+    select
+        basis,
+        sales_process,
+        team_id,
+        quarter_offset,
+        count(*) as n_open,
+        sum(case when p_won_by_end is null then 1 else 0 end) as n_unknown,
+        sum(case when p_won_from = 'process' then 1 else 0 end) as n_by_process,
+        sum(case when is_money_imputed then 1 else 0 end) as n_imputed,
+        sum(case when money is null then 1 else 0 end) as n_without_money,
+        sum(cast(p_won_in_quarter as decimal(28, 6))) as wins,
+        sum(cast(p_won_in_quarter * cast(money as double) as decimal(28, 2))) as money,
+        sum(case when is_money_imputed then cast(p_won_in_quarter * cast(money as double) as decimal(28, 2)) end) as imputed_money,
+        sum(case when is_due and forecast_category = 'commit' then amount_corporate end) as commit_money,
+        sum(case when is_due and forecast_category in ('commit', 'most likely', 'best case') then amount_corporate end) as best_case_money,
+        sum(case when is_due then cast(crm_probability * cast(amount_corporate as double) as decimal(28, 2)) end) as weighted_money
+    from {{ ref('fct_deal_forecasts') }}
+    group by basis, sales_process, team_id, quarter_offset
 ),
 
 -- of past weeks there is enough where every quarter finds its windows
 horizons as (
     select
-        quarters.quarter_offset as forecast_key,
+        quarters.quarter_offset,
         weeks.week_no as known_week,
         greatest({{ week_number('cast(quarters.starts_on as timestamp)') }} - run.as_of_week, 0) as weeks_from,
         {{ week_number('cast(quarters.ends_before as timestamp)') }} - run.as_of_week as weeks_to
@@ -29,191 +97,241 @@ horizons as (
 ),
 
 windows as (
-    {{ new_win_windows('horizons') }}
+    select
+        flow.sales_process,
+        horizons.quarter_offset,
+        min(flow.start_week_no) as first_week_no,
+        max(flow.start_week_no) as last_week_no,
+        count(*) as n_windows
+    from {{ ref('fct_new_win_flow') }} as flow
+    inner join horizons
+        on
+            horizons.known_week - ceil(horizons.weeks_to) >= flow.start_week_no
+            and horizons.known_week - ceil(horizons.weeks_to) - 52 < flow.start_week_no
+    where flow.within_weeks = 0
+    group by flow.sales_process, horizons.quarter_offset
 ),
 
+-- a window of so many weeks, less the one that ends where the quarter begins; between whole weeks on the straight line
+edges as (
+    {%- for column, sign in (('weeks_to', 1), ('weeks_from', -1)) %}
+    {%- for step in (0, 1) %}
+    select
+        quarter_offset,
+        cast(floor({{ column }}) as integer) + {{ step }} as within_weeks,
+        {{ sign }} * {{ '(' ~ column ~ ' - floor(' ~ column ~ '))' if step else '(1 + floor(' ~ column ~ ') - ' ~ column ~ ')' }} as weight
+    from horizons
+    {{ 'union all' if not (loop.last and column == 'weeks_from') }}
+    {%- endfor %}
+    {%- endfor %}
+),
+
+-- a win lies in as many windows as begin before its deal opened and end after it was won: the mean needs no window spelled out
 new_wins as (
     select
-        sales_process,
-        forecast_key as quarter_offset,
-        count(*) as n_windows,
-        {{ ordered_sum('n_won', 'recency') }} / count(*) as wins,
-        {{ ordered_sum('money', 'recency') }} / count(*) as money
-    from windows
-    group by sales_process, forecast_key
+        wins.basis,
+        wins.sales_process,
+        wins.team_id,
+        windows.quarter_offset,
+        cast({{ exact_sum(
+            'edges.weight * wins.n_won * (least(windows.last_week_no, wins.opened_week_no - 1)'
+            ~ ' - greatest(windows.first_week_no, wins.won_week_no - edges.within_weeks) + 1)'
+        ) }} / min(windows.n_windows) as decimal(28, 6)) as wins,
+        cast({{ exact_sum(
+            'edges.weight * cast(wins.money as double) * (least(windows.last_week_no, wins.opened_week_no - 1)'
+            ~ ' - greatest(windows.first_week_no, wins.won_week_no - edges.within_weeks) + 1)'
+        ) }} / min(windows.n_windows) as decimal(28, 2)) as money
+    from {{ ref('fct_new_wins') }} as wins
+    inner join windows on wins.sales_process = windows.sales_process
+    inner join edges
+        on
+            windows.quarter_offset = edges.quarter_offset
+            and least(windows.last_week_no, wins.opened_week_no - 1)
+            >= greatest(windows.first_week_no, wins.won_week_no - edges.within_weeks)
+    group by wins.basis, wins.sales_process, wins.team_id, windows.quarter_offset
 ),
 
-won as (
+team_starts as (
     select
         deals.sales_process,
-        count(*) as n_won,
-        sum(case when deals.amount_corporate is null then 1 else 0 end) as n_without_amount,
-        sum(deals.amount_corporate) as money
+        coalesce(owners.team_id, 'no team') as team_id,
+        cast(ceil({{ week_number('min(deals.created_at)') }}) as integer) as first_week_no
     from {{ ref('fct_opportunities') }} as deals
-    inner join quarters
-        on
-            quarters.is_current
-            and deals.closed_at >= cast(quarters.starts_on as timestamp)
-            and deals.closed_at < cast(quarters.ends_before as timestamp)
-    where deals.is_won and not deals.is_deleted
-    group by deals.sales_process
+    left join {{ ref('dim_owner') }} as owners on deals.owner_id = owners.owner_id
+    group by deals.sales_process, coalesce(owners.team_id, 'no team')
 ),
 
-open_deals as (
-    select
+-- each team of a process, and the process itself (NULL), which may have none
+cells as (
+    select distinct
+        basis,
         sales_process,
-        quarter_offset,
-        count(*) as n_open,
-        sum(case when p_won_by_end is null then 1 else 0 end) as n_unknown,
-        sum(case when p_won_from = 'process' then 1 else 0 end) as n_by_process,
-        sum(case when is_money_imputed then 1 else 0 end) as n_imputed,
-        sum(case when money is null then 1 else 0 end) as n_without_money,
-        {{ ordered_sum('p_won_in_quarter', 'opportunity_id') }} as wins,
-        {{ ordered_sum('p_won_in_quarter * cast(money as double)', 'opportunity_id') }} as money,
-        {{ ordered_sum('case when is_money_imputed then p_won_in_quarter * cast(money as double) end', 'opportunity_id') }}
-            as imputed_money,
-        sum(case when is_due and forecast_category = 'commit' then amount_corporate end) as commit_money,
-        sum(case when is_due and forecast_category in ('commit', 'most likely', 'best case') then amount_corporate end) as best_case_money,
-        {{ ordered_sum('case when is_due then crm_probability * cast(amount_corporate as double) end', 'opportunity_id') }}
-            as weighted_money
-    from {{ ref('fct_deal_forecasts') }}
-    group by sales_process, quarter_offset
+        team_id
+    from trials
+    union
+    select
+        basis,
+        sales_process,
+        team_id
+    from won
+    {%- for basis in ['reported', 'defined'] %}
+    union
+    select distinct
+        '{{ basis }}' as basis,
+        sales_process,
+        cast(null as {{ dbt.type_string() }}) as team_id
+    from {{ ref('fct_new_win_flow') }}
+    {%- endfor %}
 ),
 
-by_process as (
+counted as (
     select
-        quarters.fiscal_quarter,
+        cells.basis,
+        cells.sales_process,
+        cells.team_id,
         quarters.quarter_offset,
-        quarters.starts_on,
-        quarters.ends_before,
-        processes.sales_process,
         case when quarters.is_current then coalesce(won.n_won, 0) else 0 end as n_won,
         case when quarters.is_current then coalesce(won.n_without_amount, 0) else 0 end as n_won_without_amount,
-        case when quarters.is_current then coalesce(cast(won.money as double), 0) else 0 end as won_money,
+        case when quarters.is_current then coalesce(won.money, 0) else 0 end as won_money,
         coalesce(open_deals.n_open, 0) as n_open,
         coalesce(open_deals.n_by_process, 0) as n_by_process,
         coalesce(open_deals.n_imputed, 0) as n_imputed,
         coalesce(open_deals.n_without_money, 0) as n_without_money,
-        case when coalesce(open_deals.n_unknown, 0) = 0 then coalesce(open_deals.wins, 0) end as open_wins,
-        case when coalesce(open_deals.n_unknown, 0) = 0 then coalesce(open_deals.money, 0) end as open_money,
+        coalesce(open_deals.wins, 0) as open_wins,
+        coalesce(open_deals.money, 0) as open_money,
         coalesce(open_deals.imputed_money, 0) as imputed_money,
-        coalesce(new_wins.n_windows, 0) as n_windows,
-        case when new_wins.n_windows >= {{ fewest_windows() }} then new_wins.wins end as new_wins,
-        case when new_wins.n_windows >= {{ fewest_windows() }} then new_wins.money end as new_money,
-        coalesce(cast(open_deals.commit_money as double), 0) as commit_money,
-        coalesce(cast(open_deals.best_case_money as double), 0) as best_case_money,
-        coalesce(open_deals.weighted_money, 0) as weighted_money
-    from quarters
-    cross join processes
-    left join won on processes.sales_process = won.sales_process
+        coalesce(new_wins.wins, 0) as new_wins,
+        coalesce(new_wins.money, 0) as new_money,
+        coalesce(open_deals.commit_money, 0) as commit_money,
+        coalesce(open_deals.best_case_money, 0) as best_case_money,
+        coalesce(open_deals.weighted_money, 0) as weighted_money,
+        coalesce(windows.n_windows, 0) as n_windows,
+        -- of a young team only the windows since it has deals say something
+        greatest(
+            least(coalesce(windows.n_windows, 0), coalesce(windows.last_week_no - team_starts.first_week_no + 1, 0)), 0
+        ) as n_team_windows,
+        -- whether it can be told is a matter of the process: its curves and its windows serve every team
+        sum(coalesce(open_deals.n_unknown, 0)) over (partition by cells.basis, cells.sales_process, quarters.quarter_offset) = 0
+            as is_open_told,
+        coalesce(windows.n_windows, 0) >= {{ fewest_windows() }} as is_new_told
+    from cells
+    cross join quarters
+    left join won
+        on
+            quarters.is_current
+            and cells.basis = won.basis
+            and cells.sales_process = won.sales_process
+            and cells.team_id = won.team_id
     left join open_deals
-        on processes.sales_process = open_deals.sales_process and quarters.quarter_offset = open_deals.quarter_offset
+        on
+            cells.basis = open_deals.basis
+            and cells.sales_process = open_deals.sales_process
+            and cells.team_id = open_deals.team_id
+            and quarters.quarter_offset = open_deals.quarter_offset
     left join new_wins
-        on processes.sales_process = new_wins.sales_process and quarters.quarter_offset = new_wins.quarter_offset
-),
-
-known as (
-    select
-        *,
-        open_money is not null and new_money is not null as is_known
-    from by_process
+        on
+            cells.basis = new_wins.basis
+            and cells.sales_process = new_wins.sales_process
+            and cells.team_id = new_wins.team_id
+            and quarters.quarter_offset = new_wins.quarter_offset
+    left join windows on cells.sales_process = windows.sales_process and quarters.quarter_offset = windows.quarter_offset
+    left join team_starts on cells.sales_process = team_starts.sales_process and cells.team_id = team_starts.team_id
 ),
 
 levelled as (
+    {%- for by_process in (true, false) %}
+    {%- for by_team in (true, false) %}
+    {%- set told = {
+        'open': 'is_open_told' if by_process else 'is_open_told and is_new_told',
+        'new': 'is_new_told' if by_process else 'is_open_told and is_new_told',
+    } %}
     select
-        fiscal_quarter,
+        basis,
         quarter_offset,
-        starts_on,
-        ends_before,
-        sales_process,
-        n_won,
-        n_won_without_amount,
-        won_money,
-        n_open,
-        n_by_process,
-        n_imputed,
-        n_without_money,
-        open_wins,
-        open_money,
-        imputed_money,
-        n_windows,
-        new_wins,
-        new_money,
-        commit_money,
-        best_case_money,
-        weighted_money,
-        case
-            when open_money is null then 'too few past deals'
-            when new_money is null then 'too few past weeks'
-            when n_without_money > 0 then 'some amounts unknown'
-            else 'ok'
-        end as reads
-    from known
-    union all
-    select
-        fiscal_quarter,
-        quarter_offset,
-        starts_on,
-        ends_before,
-        'all processes' as sales_process,
-        sum(n_won) as n_won,
-        sum(n_won_without_amount) as n_won_without_amount,
-        {{ ordered_sum('won_money', 'sales_process') }} as won_money,
-        sum(n_open) as n_open,
-        sum(n_by_process) as n_by_process,
-        sum(n_imputed) as n_imputed,
-        sum(n_without_money) as n_without_money,
-        {{ ordered_sum('case when is_known then open_wins end', 'sales_process') }} as open_wins,
-        {{ ordered_sum('case when is_known then open_money end', 'sales_process') }} as open_money,
-        {{ ordered_sum('case when is_known then imputed_money end', 'sales_process') }} as imputed_money,
-        max(n_windows) as n_windows,
-        {{ ordered_sum('case when is_known then new_wins end', 'sales_process') }} as new_wins,
-        {{ ordered_sum('case when is_known then new_money end', 'sales_process') }} as new_money,
-        {{ ordered_sum('commit_money', 'sales_process') }} as commit_money,
-        {{ ordered_sum('best_case_money', 'sales_process') }} as best_case_money,
-        {{ ordered_sum('weighted_money', 'sales_process') }} as weighted_money,
-        case
-            when sum(case when is_known then 1 else 0 end) = 0 then 'too few past deals or weeks in every process'
-            when min(case when is_known then 1 else 0 end) = 0
-                then 'without ' || {{ names_in_order('case when not is_known then sales_process end') }}
-            when sum(n_without_money) > 0 then 'some amounts unknown'
-            else 'ok'
-        end as reads
-    from known
-    group by fiscal_quarter, quarter_offset, starts_on, ends_before
+        {{ 'sales_process' if by_process else "'all processes' as sales_process" }},
+        {{ 'team_id' if by_team else "'all teams' as team_id" }},
+        {%- for column in counts + sums %}
+        sum({{ column }}) as {{ column }},
+        {%- endfor %}
+        {%- for column in ['open_wins', 'open_money', 'imputed_money'] %}
+        sum(case when {{ told.open }} then {{ column }} end) as {{ column }},
+        {%- endfor %}
+        {%- for column in ['new_wins', 'new_money'] %}
+        sum(case when {{ told.new }} then {{ column }} end) as {{ column }},
+        {%- endfor %}
+        max({{ 'n_team_windows' if by_team else 'n_windows' }}) as n_windows,
+        {{ names_in_order('case when not (is_open_told and is_new_told) then sales_process end') if not by_process
+            else 'cast(null as ' ~ dbt.type_string() ~ ')' }} as left_out
+    from counted
+    {{ 'where team_id is not null' if by_team }}
+    group by basis, quarter_offset{{ ', sales_process' if by_process }}{{ ', team_id' if by_team }}
+    {{ 'union all' if by_process or by_team }}
+    {%- endfor %}
+    {%- endfor %}
 ),
 
-trials as (
+known as (
+    select distinct
+        basis,
+        sales_process,
+        quarter_offset
+    from counted
+    where is_open_told and is_new_told
+),
+
+-- one draw serves a deal in every row that it is in: the trials of teams and processes add up
+known_trials as (
     select
+        trials.basis,
         trials.sales_process,
+        trials.team_id,
         trials.quarter_offset,
         trials.trial_no,
-        trials.open_money + trials.new_money as money
-    from {{ ref('fct_forecast_trials') }} as trials
+        trials.money
+    from trials
     inner join known
-        on trials.sales_process = known.sales_process and trials.quarter_offset = known.quarter_offset and known.is_known
+        on
+            trials.basis = known.basis
+            and trials.sales_process = known.sales_process
+            and trials.quarter_offset = known.quarter_offset
 ),
 
 totals as (
-    select * from trials
-    union all
+    {%- for by_process in (true, false) %}
+    {%- for by_team in (true, false) %}
     select
-        'all processes' as sales_process,
+        basis,
+        {{ 'sales_process' if by_process else "'all processes' as sales_process" }},
+        {{ 'team_id' if by_team else "'all teams' as team_id" }},
         quarter_offset,
         trial_no,
-        {{ ordered_sum('money', 'sales_process') }} as money
-    from trials
-    group by quarter_offset, trial_no
+        sum(money) as money
+    from known_trials
+    group by basis, quarter_offset, trial_no{{ ', sales_process' if by_process }}{{ ', team_id' if by_team }}
+    {{ 'union all' if by_process or by_team }}
+    {%- endfor %}
+    {%- endfor %}
 ),
 
 ranges as (
     select
+        basis,
         sales_process,
+        team_id,
         quarter_offset,
-        {{ percentile('money', 0.025) }} as lower_money,
-        {{ percentile('money', 0.975) }} as upper_money
+        {{ percentile('cast(money as double)', 0.025) }} as lower_money,
+        {{ percentile('cast(money as double)', 0.975) }} as upper_money
     from totals
-    group by sales_process, quarter_offset
+    group by basis, sales_process, team_id, quarter_offset
+),
+
+teams as (
+    select
+        team_id,
+        min(team_name) as team_name
+    from {{ ref('dim_owner') }}
+    where team_id is not null
+    group by team_id
 ),
 
 target_sources as (
@@ -221,48 +339,86 @@ target_sources as (
         count(*) as n_targets,
         count(case when source = 'quotas' then 1 end) as n_quotas
     from {{ ref('fct_quarter_targets') }}
+),
+
+joined as (
+    select
+        quarters.fiscal_quarter,
+        quarters.starts_on,
+        quarters.ends_before,
+        levelled.*,
+        case when levelled.team_id in ('all teams', 'no team') then levelled.team_id else coalesce(teams.team_name, levelled.team_id) end
+            as team_name,
+        -- a team whose past is too short has its part in the process's flow, and no forecast of its own
+        case
+            when levelled.n_windows >= {{ fewest_windows() }} then levelled.won_money + levelled.open_money + levelled.new_money
+        end as forecast_money,
+        ranges.lower_money,
+        ranges.upper_money
+    from levelled
+    inner join quarters on levelled.quarter_offset = quarters.quarter_offset
+    left join teams on levelled.team_id = teams.team_id
+    left join ranges
+        on
+            levelled.basis = ranges.basis
+            and levelled.sales_process = ranges.sales_process
+            and levelled.team_id = ranges.team_id
+            and levelled.quarter_offset = ranges.quarter_offset
 )
 
 select
-    levelled.fiscal_quarter || ': ' || levelled.sales_process as forecast_key,
-    levelled.fiscal_quarter,
-    cast(levelled.quarter_offset as integer) as quarter_offset,
-    levelled.starts_on,
-    levelled.ends_before,
-    levelled.sales_process,
-    cast(levelled.n_won as bigint) as n_won,
-    cast(levelled.n_won_without_amount as bigint) as n_won_without_amount,
-    cast(levelled.won_money as double) as won_money,
-    cast(levelled.n_open as bigint) as n_open,
-    cast(levelled.n_by_process as bigint) as n_open_by_process,
-    cast(levelled.n_imputed as bigint) as n_open_imputed,
-    cast(levelled.n_without_money as bigint) as n_open_without_money,
-    cast(levelled.open_wins as double) as open_wins,
-    cast(levelled.open_money as double) as open_money,
-    cast(levelled.imputed_money as double) as imputed_money,
-    cast(levelled.n_windows as bigint) as n_windows,
-    cast(levelled.new_wins as double) as new_wins,
-    cast(levelled.new_money as double) as new_money,
-    cast(levelled.won_money + levelled.open_money + levelled.new_money as double) as forecast_money,
-    cast(levelled.won_money + ranges.lower_money as double) as forecast_lower,
-    cast(levelled.won_money + ranges.upper_money as double) as forecast_upper,
-    cast(levelled.won_money + levelled.commit_money as double) as crm_commit_money,
-    cast(levelled.won_money + levelled.best_case_money as double) as crm_best_case_money,
-    cast(levelled.won_money + levelled.weighted_money as double) as crm_weighted_money,
+    joined.basis || ': ' || joined.fiscal_quarter || ': ' || joined.sales_process || ': ' || joined.team_id as forecast_key,
+    joined.basis,
+    joined.fiscal_quarter,
+    cast(joined.quarter_offset as integer) as quarter_offset,
+    joined.starts_on,
+    joined.ends_before,
+    joined.sales_process,
+    joined.team_id,
+    joined.team_name,
+    cast(joined.n_won as bigint) as n_won,
+    cast(joined.n_won_without_amount as bigint) as n_won_without_amount,
+    cast(joined.won_money as {{ money }}) as won_money,
+    cast(joined.n_open as bigint) as n_open,
+    cast(joined.n_by_process as bigint) as n_open_by_process,
+    cast(joined.n_imputed as bigint) as n_open_imputed,
+    cast(joined.n_without_money as bigint) as n_open_without_money,
+    cast(joined.open_wins as decimal(38, 6)) as open_wins,
+    cast(joined.open_money as {{ money }}) as open_money,
+    cast(joined.imputed_money as {{ money }}) as imputed_money,
+    cast(joined.n_windows as bigint) as n_windows,
+    cast(joined.new_wins as decimal(38, 6)) as new_wins,
+    cast(joined.new_money as {{ money }}) as new_money,
+    cast(joined.forecast_money as {{ money }}) as forecast_money,
+    case when joined.forecast_money is not null then cast(joined.won_money as double) + joined.lower_money end as forecast_lower,
+    case when joined.forecast_money is not null then cast(joined.won_money as double) + joined.upper_money end as forecast_upper,
+    cast(joined.won_money + joined.commit_money as {{ money }}) as crm_commit_money,
+    cast(joined.won_money + joined.best_case_money as {{ money }}) as crm_best_case_money,
+    cast(joined.won_money + joined.weighted_money as {{ money }}) as crm_weighted_money,
     targets.target_money,
-    targets.target_money - cast(levelled.won_money + levelled.open_money + levelled.new_money as double) as gap_money,
+    targets.target_money - cast(joined.forecast_money as double) as gap_money,
     case
         when target_sources.n_targets = 0 then 'no targets are loaded'
-        when target_sources.n_quotas > 0 and targets.target_money is null then 'quotas are not by process: targets.csv can be'
+        when target_sources.n_quotas > 0 and targets.target_money is null and joined.sales_process <> 'all processes'
+            then 'quotas are not by process: targets.csv can be'
+        when targets.target_money is null and joined.team_id <> 'all teams' then 'no target in money of this team or its owners'
         when targets.target_money is null then 'no target in money is set'
-        when levelled.open_money is null or levelled.new_money is null then 'no forecast'
+        when joined.forecast_money is null then 'no forecast'
     end as target_cause,
-    levelled.reads,
+    case
+        when joined.sales_process = 'all processes' and joined.open_money is null then 'too few past deals or weeks in every process'
+        when joined.open_money is null then 'too few past deals'
+        when joined.new_money is null or joined.n_windows < {{ fewest_windows() }} then 'too few past weeks'
+        when joined.left_out is not null then 'without ' || joined.left_out
+        when joined.n_without_money > 0 then 'some amounts unknown'
+        else 'ok'
+    end as reads,
     run.as_of
-from levelled
+from joined
 cross join run
 cross join target_sources
 left join {{ ref('fct_quarter_targets') }} as targets
-    on levelled.sales_process = targets.sales_process and levelled.fiscal_quarter = targets.fiscal_quarter
-left join ranges
-    on levelled.sales_process = ranges.sales_process and levelled.quarter_offset = ranges.quarter_offset
+    on
+        joined.sales_process = targets.sales_process
+        and joined.team_id = targets.team_id
+        and joined.fiscal_quarter = targets.fiscal_quarter

@@ -1,7 +1,7 @@
 with kinds as (
     {%- for kind in [
         'new', 'reopened', 'mapped', 'advanced', 'back', 'lateral', 'pulled_in', 'pushed', 'up', 'down', 'amount_known',
-        'amount_unknown', 'revalued', 'won', 'lost', 'deleted', 'unmapped', 'won_directly', 'lost_directly',
+        'amount_unknown', 'revalued', 'won', 'lost', 'deleted', 'unmapped', 'unproven', 'won_directly', 'lost_directly',
     ] %}
     select
         {{ loop.index }} as kind_order,
@@ -20,15 +20,20 @@ first_week as (
 
 -- what an import dates before the first week counts in the first week: open deals must add up
 movements as (
+    {%- for basis, model in (('reported', ref('fct_pipeline_movements')), ('defined', ref('fct_evidenced_movements'))) %}
     select
         movements.*,
+        '{{ basis }}' as basis,
         greatest(movements.week_starts_on, first_week.week_starts_on) as in_week
-    from {{ ref('fct_pipeline_movements') }} as movements
+    from {{ model }} as movements
     cross join first_week
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 moved as (
     select
+        basis,
         sales_process,
         in_week,
         movement_kind,
@@ -39,20 +44,22 @@ moved as (
         sum(without_amount_change) as without_amount_change,
         sum(amount_corporate) as amount_moved
     from movements
-    group by sales_process, in_week, movement_kind
+    group by basis, sales_process, in_week, movement_kind
 ),
 
 processes as (
     select
+        basis,
         sales_process,
         min(in_week) as first_week_on
     from movements
-    group by sales_process
+    group by basis, sales_process
 ),
 
 gridded as (
     select
         weeks.week_starts_on,
+        processes.basis,
         processes.sales_process,
         kinds.kind_order,
         kinds.movement_kind,
@@ -67,7 +74,8 @@ gridded as (
     cross join kinds
     left join moved
         on
-            processes.sales_process = moved.sales_process
+            processes.basis = moved.basis
+            and processes.sales_process = moved.sales_process
             and weeks.week_starts_on = moved.in_week
             and kinds.movement_kind = moved.movement_kind
 ),
@@ -83,15 +91,17 @@ running as (
     from gridded
     window
         -- every kind of the week is a peer: all of them count
-        so_far as (partition by sales_process order by week_starts_on range unbounded preceding),
-        this_week as (partition by sales_process, week_starts_on)
+        so_far as (partition by basis, sales_process order by week_starts_on range unbounded preceding),
+        this_week as (partition by basis, sales_process, week_starts_on)
 )
 
 select
-    running.sales_process
+    running.basis
+    || ': ' || running.sales_process
     || ': ' || cast(running.week_starts_on as {{ dbt.type_string() }})
     || ': ' || running.movement_kind as week_kind_key,
     running.week_starts_on,
+    running.basis,
     running.sales_process,
     running.movement_kind,
     cast(running.kind_order as integer) as kind_order,

@@ -1,8 +1,7 @@
-{#- Ways out of a stage, each with the exits that count as it. -#}
-{%- set exits = {
-    'advanced': ['advanced'], 'back': ['back'], 'lateral': ['lateral'], 'won': ['won'], 'lost': ['lost'],
-    'won_without_evidence': ['won_without_evidence'], 'onward': ['advanced', 'won']
-} -%}
+{#- Ways out of a stage, by number, and what counts as each of those that are told: the last is of two. -#}
+{%- set exit_kinds = ['advanced', 'back', 'lateral', 'won', 'lost', 'won_without_evidence'] -%}
+{%- set told_kinds = exit_kinds + ['onward'] -%}
+{%- set exits = [[0], [1], [2], [3], [4], [5], [0, 3]] -%}
 with run as (
     select
         as_of,
@@ -24,13 +23,16 @@ stages as (
 
 first_entries as (
     select
-        2 * stages.stage_no + case when visits.basis = 'defined' then 1 else 0 end as line_no,
+        cast(2 * stages.stage_no + case when visits.basis = 'defined' then 1 else 0 end as integer) as line_no,
         visits.stage_order,
         cast(10 * extract(year from visits.entered_at) + extract(quarter from visits.entered_at) as integer) as quarter_no,
         visits.days_in_stage as duration_days,
-        case when visits.exit_kind not in ('open', 'deleted', 'merged') then visits.exit_kind end as exit_kind,
+        case visits.exit_kind
+            {%- for kind in exit_kinds %}
+            when '{{ kind }}' then {{ loop.index0 }}
+            {%- endfor %}
+        end as exit_no,
         visits.exit_kind = 'open' as is_still_open,
-        visits.exit_kind in ('deleted', 'merged') as is_deleted,
         visits.is_left_truncated or visits.is_start_imputed as is_left_out,
         {{ elapsed_days('visits.entered_at', 'run.as_of') }} >= run.conversion_days as is_mature,
         visits.days_in_stage <= run.conversion_days as is_within
@@ -40,97 +42,108 @@ first_entries as (
     where visits.is_first_entry and visits.is_mapped and not visits.is_closed_stage
 ),
 
-entries as (
+-- every count is summed from here; group_no: basis, process and stage, and the quarter of entry, 0 for all of them
+quarter_cells as (
     select
-        first_entries.*,
-        0 as cohort_no
+        line_no,
+        quarter_no,
+        exit_no,
+        is_still_open,
+        is_left_out,
+        is_mature,
+        is_within,
+        min(stage_order) as stage_order,
+        max(duration_days) as longest_days,
+        count(*) as n
     from first_entries
+    group by line_no, quarter_no, exit_no, is_still_open, is_left_out, is_mature, is_within
+),
+
+cells as (
+    select
+        quarter_cells.*,
+        quarter_cells.exit_no is null and not quarter_cells.is_still_open as is_deleted,
+        100000 * quarter_cells.line_no as group_no
+    from quarter_cells
     union all
     select
-        first_entries.*,
-        first_entries.quarter_no as cohort_no
-    from first_entries
+        quarter_cells.*,
+        quarter_cells.exit_no is null and not quarter_cells.is_still_open as is_deleted,
+        100000 * quarter_cells.line_no + quarter_cells.quarter_no as group_no
+    from quarter_cells
 ),
 
 observations as (
-    select *
-    from entries
+    {%- for cohort_no in ['0', 'quarter_no'] %}
+    select
+        100000 * line_no + {{ cohort_no }} as group_no,
+        duration_days,
+        exit_no
+    from first_entries
     where not is_left_out
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 groups as (
     select
-        line_no,
-        cohort_no,
+        group_no,
         min(stage_order) as stage_order,
-        sum(case when not is_left_out then 1 else 0 end) as n_entered,
-        sum(case when not is_left_out and is_mature then 1 else 0 end) as n_mature,
-        sum(case when not is_left_out and not is_mature then 1 else 0 end) as n_immature,
-        sum(case when not is_left_out and is_still_open then 1 else 0 end) as n_open,
-        sum(case when not is_left_out and is_deleted then 1 else 0 end) as n_deleted,
-        sum(case when not is_left_out and is_mature and is_deleted and is_within then 1 else 0 end) as n_deleted_within,
-        sum(case when is_left_out then 1 else 0 end) as n_left_truncated,
-        sum(case when not is_left_out and exit_kind is not null then 1 else 0 end) as n_resolved,
-        max(case when not is_left_out then duration_days end) as longest_days
-    from entries
-    group by line_no, cohort_no
+        sum(case when not is_left_out then n else 0 end) as n_entered,
+        sum(case when not is_left_out and is_mature then n else 0 end) as n_mature,
+        sum(case when not is_left_out and not is_mature then n else 0 end) as n_immature,
+        sum(case when not is_left_out and is_still_open then n else 0 end) as n_open,
+        sum(case when not is_left_out and is_deleted then n else 0 end) as n_deleted,
+        sum(case when not is_left_out and is_mature and is_deleted and is_within then n else 0 end) as n_deleted_within,
+        sum(case when is_left_out then n else 0 end) as n_left_truncated,
+        sum(case when not is_left_out and exit_no is not null then n else 0 end) as n_resolved,
+        max(case when not is_left_out then longest_days end) as longest_days
+    from cells
+    group by group_no
 ),
 
 counted as (
+    {%- for numbers in exits %}
     select
-        line_no,
-        cohort_no,
-        exit_kind,
-        count(*) as n_exits_ever,
-        sum(case when is_mature and is_within then 1 else 0 end) as n_exits
-    from observations
-    where exit_kind is not null
-    group by line_no, cohort_no, exit_kind
+        group_no,
+        {{ loop.index0 }} as kind_no,
+        sum(case when exit_no in ({{ numbers | join(', ') }}) then n else 0 end) as n_exits_ever,
+        sum(case when exit_no in ({{ numbers | join(', ') }}) and is_mature and is_within then n else 0 end) as n_exits
+    from cells
+    where not is_left_out
+    group by group_no
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 life as (
-    {{ competing_life_table('observations', ['line_no', 'cohort_no'], exits) }}
+    {{ competing_life_table('observations', ['group_no']) }}
 ),
 
 incidence as (
-    {{ competing_incidence('life', ['line_no', 'cohort_no'], exits) }}
+    {{ competing_incidence('life', ['group_no'], exits) }}
 ),
 
-ever as (
-    {{ competing_ends('incidence', ['line_no', 'cohort_no'], exits, none) }}
+ends as (
+    {{ competing_ends('incidence', ['group_no'], '(select conversion_days from run)') }}
 ),
 
-within as (
-    {{ competing_ends('incidence', ['line_no', 'cohort_no'], exits, '(select conversion_days from run)') }}
-),
-
-varied as (
-    {{ competing_variance('incidence', 'within', ['line_no', 'cohort_no'], exits, '(select conversion_days from run)') }}
-),
-
-by_kind as (
-    {%- for kind, counts_as in exits.items() %}
+left_behind as (
     select
-        groups.line_no,
-        groups.cohort_no,
-        '{{ kind }}' as exit_kind,
-        coalesce(sum(counted.n_exits), 0) as n_exits,
-        coalesce(sum(counted.n_exits_ever), 0) as n_exits_ever,
-        coalesce(max(within.{{ kind }}_share), 0) as incidence_within,
-        coalesce(max(varied.{{ kind }}_variance), 0) as variance_within,
-        coalesce(max(ever.{{ kind }}_share), 0) as incidence_ever,
-        coalesce(max(within.survival), 1.0) as survival_at_days,
-        coalesce(max(ever.survival), 1.0) as survival_end
-    from groups
-    left join counted
-        on
-            groups.line_no = counted.line_no
-            and groups.cohort_no = counted.cohort_no
-            and counted.exit_kind in ('{{ counts_as | join("', '") }}')
-    left join within on groups.line_no = within.line_no and groups.cohort_no = within.cohort_no
-    left join varied on groups.line_no = varied.line_no and groups.cohort_no = varied.cohort_no
-    left join ever on groups.line_no = ever.line_no and groups.cohort_no = ever.cohort_no
-    group by groups.line_no, groups.cohort_no
+        life.group_no,
+        min(life.survival_before * (1.0 - life.leavers / life.at_risk)) as survival_ever,
+        min(case when life.duration_days <= run.conversion_days then life.survival_before * (1.0 - life.leavers / life.at_risk) end)
+            as survival_within
+    from life
+    cross join run
+    group by life.group_no
+),
+
+kinds as (
+    {%- for kind in told_kinds %}
+    select
+        {{ loop.index0 }} as kind_no,
+        '{{ kind }}' as exit_kind
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -138,33 +151,36 @@ by_kind as (
 put_together as (
     select
         groups.*,
-        case when groups.line_no % 2 = 1 then 'defined' else 'reported' end as basis,
+        case when floor(groups.group_no / 100000) % 2 = 1 then 'defined' else 'reported' end as basis,
         stages.sales_process,
         case
-            when groups.cohort_no = 0 then 'all'
+            when groups.group_no % 100000 = 0 then 'all'
             else
-                substr(cast(groups.cohort_no as {{ dbt.type_string() }}), 1, 4)
+                substr(cast(groups.group_no % 100000 as {{ dbt.type_string() }}), 1, 4)
                 || '-Q'
-                || substr(cast(groups.cohort_no as {{ dbt.type_string() }}), 5, 1)
+                || substr(cast(groups.group_no % 100000 as {{ dbt.type_string() }}), 5, 1)
         end as cohort,
         stages.stage_name,
-        by_kind.exit_kind,
-        by_kind.n_exits,
-        by_kind.n_exits_ever,
+        kinds.exit_kind,
+        coalesce(counted.n_exits, 0) as n_exits,
+        coalesce(counted.n_exits_ever, 0) as n_exits_ever,
         groups.n_mature - groups.n_deleted_within as n_rate,
-        by_kind.incidence_within,
-        by_kind.variance_within,
-        by_kind.incidence_ever,
-        by_kind.survival_at_days,
+        coalesce(ends.share_within, 0) as incidence_within,
+        coalesce(ends.variance_within, 0) as variance_within,
+        coalesce(ends.share_ever, 0) as incidence_ever,
+        coalesce(left_behind.survival_within, 1.0) as survival_at_days,
         -- F says nothing of times that nobody was watched for, unless everybody has left
-        groups.longest_days >= run.conversion_days or by_kind.survival_end <= 1e-12 as is_watched_long_enough,
+        groups.longest_days >= run.conversion_days or coalesce(left_behind.survival_ever, 1.0) <= 1e-12 as is_watched_long_enough,
         run.minimum_n,
         run.conversion_days,
         run.as_of
     from groups
-    inner join by_kind on groups.line_no = by_kind.line_no and groups.cohort_no = by_kind.cohort_no
-    inner join stages on groups.line_no - groups.line_no % 2 = 2 * stages.stage_no
+    cross join kinds
     cross join run
+    inner join stages on floor(floor(groups.group_no / 100000) / 2) = stages.stage_no
+    left join counted on groups.group_no = counted.group_no and kinds.kind_no = counted.kind_no
+    left join ends on groups.group_no = ends.group_no and kinds.kind_no = ends.kind_no
+    left join left_behind on groups.group_no = left_behind.group_no
 )
 
 select

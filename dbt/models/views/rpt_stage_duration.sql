@@ -48,10 +48,6 @@ life as (
     {{ life_table('observations', ['line_no']) }}
 ),
 
-varied as (
-    {{ with_greenwood('life', ['line_no']) }}
-),
-
 quantiles as (
     select
         line_no,
@@ -60,7 +56,7 @@ quantiles as (
         {{ survival_quantile_bound(0.5, false) }} as km_p50_upper,
         {{ survival_quantile(0.85) }} as km_p85,
         {{ survival_quantile(0.95) }} as km_p95
-    from varied
+    from life
     group by line_no
 )
 

@@ -9,14 +9,12 @@ staged as (
     select
         'reported' as basis,
         touches.stage_name as in_stage,
-        touches.stage_order as in_stage_order,
         touches.*
     from {{ ref('fct_touch_stages') }} as touches
     union all
     select
         'defined' as basis,
         touches.evidenced_stage_name as in_stage,
-        touches.evidenced_stage_order as in_stage_order,
         touches.*
     from {{ ref('fct_touch_stages') }} as touches
     where touches.evidenced_in <> 'set aside'
@@ -28,7 +26,6 @@ counted as (
         sales_process,
         in_stage as stage_name,
         activity_kind,
-        min(in_stage_order) as stage_order,
         count(distinct opportunity_id) as n_deals,
         sum(touches) as touches,
         sum(touches_answered) as touches_answered,
@@ -44,12 +41,15 @@ counted as (
 judged as (
     select
         counted.*,
+        stages.stage_order,
         run.as_of,
         measurability.is_measurable,
         measurability.is_measurable and counted.touches >= run.minimum_n as is_enough
     from counted
     cross join run
     cross join {{ ref('dim_measurability') }} as measurability
+    left join {{ ref('dim_stage') }} as stages
+        on counted.sales_process = stages.sales_process and counted.stage_name = stages.stage_name
 )
 
 select

@@ -5,50 +5,48 @@ with run as (
     from {{ ref('dim_run') }}
 ),
 
-visits as (
-    select
-        *,
-        lead(stages_skipped) over deal as next_skipped,
-        count(*) over (partition by opportunity_id, stage_name) as stage_visits
-    from {{ ref('fct_stage_visits') }}
-    where basis = 'reported'
-    window deal as (partition by opportunity_id order by visit_seq)
-),
-
 first_visits as (
     select
-        *,
+        opportunity_id,
+        visit_seq,
+        sales_process,
+        stage_name,
+        stage_order,
+        exited_at,
+        exit_kind,
+        is_start_imputed,
         is_left_truncated or is_start_imputed as is_left_out,
-        exit_kind not in ('open', 'deleted', 'merged') as is_resolved,
         exit_kind in ('advanced', 'won') as is_advanced
-    from visits
-    where visit_no = 1 and is_mapped and not is_closed_stage
+    from {{ ref('fct_stage_visits') }}
+    where basis = 'reported' and visit_no = 1 and is_mapped and not is_closed_stage
 ),
 
--- when a deal's evidence first allowed this stage or a later one
-met as (
+-- few visits come back or jump: they are looked up among those alone
+reentries as (
     select
-        first_visits.visit_id,
-        min(evidenced.entered_at) as met_at
-    from first_visits
-    inner join {{ ref('fct_stage_visits') }} as evidenced
-        on
-            first_visits.opportunity_id = evidenced.opportunity_id
-            and evidenced.basis = 'defined'
-            and first_visits.stage_order <= evidenced.stage_order
-            and (not evidenced.is_closed_stage or evidenced.is_won_stage)
-    group by first_visits.visit_id
+        opportunity_id,
+        stage_name
+    from {{ ref('fct_stage_visits') }}
+    where basis = 'reported' and visit_no = 2
+),
+
+jumps as (
+    select
+        opportunity_id,
+        visit_seq - 1 as visit_seq
+    from {{ ref('fct_stage_visits') }}
+    where basis = 'reported' and stages_skipped > 0
 ),
 
 judged as (
     select
         first_visits.*,
-        coalesce(first_visits.next_skipped > 0, false) as is_skipping,
-        first_visits.stage_visits > 1 as is_reentered,
-        -- a deal set aside has no defined visit: what contradicts itself has not passed
-        not coalesce(met.met_at <= first_visits.exited_at, false) as is_breached
+        jumps.opportunity_id is not null as is_skipping,
+        reentries.opportunity_id is not null as is_reentered
     from first_visits
-    left join met on first_visits.visit_id = met.visit_id
+    left join jumps on first_visits.opportunity_id = jumps.opportunity_id and first_visits.visit_seq = jumps.visit_seq
+    left join reentries
+        on first_visits.opportunity_id = reentries.opportunity_id and first_visits.stage_name = reentries.stage_name
 ),
 
 counted as (
@@ -60,17 +58,38 @@ counted as (
         sum(case when is_left_out then 1 else 0 end) as n_left_out,
         sum(case when not is_left_out and exit_kind = 'open' then 1 else 0 end) as n_open,
         sum(case when not is_left_out and exit_kind in ('deleted', 'merged') then 1 else 0 end) as n_deleted,
-        sum(case when not is_left_out and is_resolved then 1 else 0 end) as n_resolved,
+        sum(case when not is_left_out and exit_kind not in ('open', 'deleted', 'merged') then 1 else 0 end) as n_resolved,
         sum(case when not is_left_out and is_advanced then 1 else 0 end) as n_advanced,
         sum(case when not is_left_out and exit_kind = 'lost' then 1 else 0 end) as n_lost,
         sum(case when not is_left_out and is_advanced and is_skipping then 1 else 0 end) as n_skipping,
-        sum(case when not is_left_out and is_advanced and is_reentered then 1 else 0 end) as n_reentered,
-        sum(case when not is_left_out and is_advanced and is_breached then 1 else 0 end) as n_breached,
-        sum(
-            case when not is_left_out and is_advanced and not is_skipping and not is_reentered and not is_breached then 1 else 0 end
-        ) as n_first_pass
+        sum(case when not is_left_out and is_advanced and is_reentered then 1 else 0 end) as n_reentered
     from judged
     group by sales_process, stage_name
+),
+
+-- by the end of the visit the deal's evidence allowed this stage or a later one; a deal set aside has no defined visit: what
+-- contradicts itself has not passed
+met as (
+    select
+        judged.sales_process,
+        judged.stage_name,
+        count(*) as n_met,
+        sum(case when not judged.is_skipping and not judged.is_reentered then 1 else 0 end) as n_first_pass
+    from judged
+    where
+        judged.is_advanced
+        and not judged.is_left_out
+        and exists (
+            select 1
+            from {{ ref('fct_stage_visits') }} as evidenced
+            where
+                judged.opportunity_id = evidenced.opportunity_id
+                and evidenced.basis = 'defined'
+                and judged.stage_order <= evidenced.stage_order
+                and judged.exited_at >= evidenced.entered_at
+                and (not evidenced.is_closed_stage or evidenced.is_won_stage)
+        )
+    group by judged.sales_process, judged.stage_name
 ),
 
 processes as (
@@ -94,11 +113,12 @@ stages as (
         coalesce(counted.n_lost, 0) as n_lost,
         coalesce(counted.n_skipping, 0) as n_skipping,
         coalesce(counted.n_reentered, 0) as n_reentered,
-        coalesce(counted.n_breached, 0) as n_breached,
-        coalesce(counted.n_first_pass, 0) as n_first_pass
+        coalesce(counted.n_advanced, 0) - coalesce(met.n_met, 0) as n_breached,
+        coalesce(met.n_first_pass, 0) as n_first_pass
     from {{ ref('dim_stage') }} as stages
     inner join processes on stages.sales_process = processes.sales_process
     left join counted on stages.sales_process = counted.sales_process and stages.stage_name = counted.stage_name
+    left join met on stages.sales_process = met.sales_process and stages.stage_name = met.stage_name
     where not stages.is_closed and (stages.is_active or counted.stage_name is not null)
 ),
 

@@ -1,11 +1,16 @@
 {{ config(tags=['measure']) }}
 {#- The inventory is the yml of the views (meta additive); dbt has to be told what this test reads. -#}
 -- depends_on: {{ ref('rpt_evidenced_split') }}
+-- depends_on: {{ ref('rpt_bottleneck') }}
 -- depends_on: {{ ref('rpt_cumulative_flow') }}
+-- depends_on: {{ ref('rpt_flow_by_dimension') }}
 -- depends_on: {{ ref('rpt_flow_health') }}
+-- depends_on: {{ ref('rpt_forecast') }}
+-- depends_on: {{ ref('rpt_pipeline_movements') }}
 -- depends_on: {{ ref('rpt_stage_conversion') }}
 -- depends_on: {{ ref('rpt_stage_duration') }}
 -- depends_on: {{ ref('rpt_value_evidence') }}
+-- depends_on: {{ ref('rpt_win_loss') }}
 -- depends_on: {{ ref('rpt_winnability') }}
 -- every additive column of every view with both bases: the split tells the view's own figures, as reported for each process, stage
 -- and cell, and as defined where that follows from the parts

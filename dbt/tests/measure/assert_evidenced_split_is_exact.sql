@@ -33,7 +33,11 @@ select split_key
 from split
 where
     reported <> evidenced_same + evidenced_earlier + evidenced_none + set_aside
-    or least(evidenced_same, evidenced_earlier, evidenced_none, set_aside) < 0
+    -- a change of the pipeline may be a loss; all other figures count something
+    or (
+        least(evidenced_same, evidenced_earlier, evidenced_none, set_aside) < 0
+        and (view_name <> 'rpt_pipeline_movements' or figure not like '%change%')
+    )
 union all
 select view_name || '.' || figure || ': ' || sales_process || ': ' || cell as split_key
 from split

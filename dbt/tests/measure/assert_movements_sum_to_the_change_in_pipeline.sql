@@ -1,8 +1,9 @@
 {{ config(tags=['measure']) }}
--- What moved is what changed, per week and process, in count, in money and in deals without an amount: the closing figures equal
+-- What moved is what changed, per basis, week and process, in count, in money and in deals without an amount: the closing figures equal
 -- a count of the deals as they stand after their last movement, and of the open stage visits, and opening + changes = closing.
 with weeks as (
     select
+        basis,
         sales_process,
         week_starts_on,
         min(week_starts_on) over () as first_week_on,
@@ -15,30 +16,35 @@ with weeks as (
         sum(amount_change_corporate) as amount_change,
         cast({{ dbt.dateadd('day', 7, 'week_starts_on') }} as timestamp) as week_ends_at
     from {{ ref('rpt_pipeline_movements') }}
-    group by sales_process, week_starts_on
+    group by basis, sales_process, week_starts_on
 ),
 
 states as (
     select
         *,
         coalesce(
-            lead(moved_at) over (partition by opportunity_id order by moved_at asc, change_no asc, is_open_after desc),
+            lead(moved_at) over (partition by basis, opportunity_id order by moved_at asc, change_no asc, is_open_after desc),
             {{ end_of_time() }}
         ) as until_at
     from (
+        {%- for basis, model in (('reported', ref('fct_pipeline_movements')), ('defined', ref('fct_evidenced_movements'))) %}
         select distinct
+            '{{ basis }}' as basis,
             opportunity_id,
             sales_process,
             change_no,
             moved_at,
             is_open_after,
             amount_corporate
-        from {{ ref('fct_pipeline_movements') }}
+        from {{ model }}
+        {{ 'union all' if not loop.last }}
+        {%- endfor %}
     ) as after_each_change
 ),
 
 standing as (
     select
+        weeks.basis,
         weeks.sales_process,
         weeks.week_starts_on,
         count(*) as n_open,
@@ -47,20 +53,22 @@ standing as (
     from weeks
     inner join states
         on
-            weeks.sales_process = states.sales_process
+            weeks.basis = states.basis
+            and weeks.sales_process = states.sales_process
             and weeks.week_ends_at > states.moved_at
             and weeks.week_ends_at <= states.until_at
     where states.is_open_after
-    group by weeks.sales_process, weeks.week_starts_on
+    group by weeks.basis, weeks.sales_process, weeks.week_starts_on
 ),
 
 visits as (
     select
+        basis,
         sales_process,
         week_starts_on,
         sum(end_wip) as n_open
     from {{ ref('fct_stage_weeks') }}
-    group by sales_process, week_starts_on
+    group by basis, sales_process, week_starts_on
 )
 
 select
@@ -69,8 +77,16 @@ select
     standing.amount,
     visits.n_open as n_open_visits
 from weeks
-left join standing on weeks.sales_process = standing.sales_process and weeks.week_starts_on = standing.week_starts_on
-left join visits on weeks.sales_process = visits.sales_process and weeks.week_starts_on = visits.week_starts_on
+left join standing
+    on
+        weeks.basis = standing.basis
+        and weeks.sales_process = standing.sales_process
+        and weeks.week_starts_on = standing.week_starts_on
+left join visits
+    on
+        weeks.basis = visits.basis
+        and weeks.sales_process = visits.sales_process
+        and weeks.week_starts_on = visits.week_starts_on
 where
     weeks.opening_count + weeks.count_change <> weeks.closing_count
     or weeks.opening_amount + weeks.amount_change <> weeks.closing_amount

@@ -7,7 +7,7 @@ from (
     select
         *,
         lag(p_won) over (
-            partition by week_no, sales_process, stage_name, age_from_days
+            partition by basis, week_no, sales_process, stage_name, age_from_days
             order by within_weeks
         ) as p_before
     from {{ ref('fct_win_curves') }}

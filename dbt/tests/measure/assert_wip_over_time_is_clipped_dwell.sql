@@ -35,7 +35,9 @@ dwell as (
         visits.sales_process,
         visits.stage_name,
         months.month_starts_on,
-        sum({{ exact_seconds('greatest(visits.entered_at, months.starts_at)', 'least(visits.left_at, months.ends_at)') }}) as dwell_seconds
+        sum(
+            {{ elapsed_microseconds('greatest(visits.entered_at, months.starts_at)', 'least(visits.left_at, months.ends_at)') }}
+        ) as dwell_microseconds
     from visits
     inner join months on visits.entered_at < months.ends_at and visits.left_at > months.starts_at
     group by visits.basis, visits.sales_process, visits.stage_name, months.month_starts_on
@@ -47,10 +49,10 @@ levels as (
         flow.sales_process,
         flow.stage_name,
         cast(date_trunc('month', flow.date_on) as date) as month_starts_on,
-        sum(flow.wip * {{ exact_seconds(
+        sum(flow.wip * {{ elapsed_microseconds(
             'cast(flow.date_on as timestamp)',
             'least(cast(' ~ dbt.dateadd('day', 1, 'flow.date_on') ~ ' as timestamp), run.as_of)'
-        ) }}) as level_seconds
+        ) }}) as level_microseconds
     from {{ ref('rpt_cumulative_flow') }} as flow
     cross join run
     where not flow.is_closed_stage
@@ -83,7 +85,9 @@ not_yet as (
         changes.sales_process,
         changes.stage_name,
         cast(date_trunc('month', changes.changed_at) as date) as month_starts_on,
-        sum(changes.wip_change * {{ exact_seconds("date_trunc('day', changes.changed_at)", 'changes.changed_at') }}) as before_seconds
+        sum(
+            changes.wip_change * {{ elapsed_microseconds("date_trunc('day', changes.changed_at)", 'changes.changed_at') }}
+        ) as before_microseconds
     from changes
     where changes.changed_at >= (select min(months.starts_at) from months)
     group by changes.basis, changes.sales_process, changes.stage_name, date_trunc('month', changes.changed_at)
@@ -95,7 +99,7 @@ integrals as (
         levels.sales_process,
         levels.stage_name,
         levels.month_starts_on,
-        levels.level_seconds - coalesce(not_yet.before_seconds, 0) as wip_seconds
+        levels.level_microseconds - coalesce(not_yet.before_microseconds, 0) as wip_microseconds
     from levels
     left join not_yet
         on
@@ -110,8 +114,8 @@ select
     coalesce(integrals.sales_process, dwell.sales_process) as sales_process,
     coalesce(integrals.stage_name, dwell.stage_name) as stage_name,
     coalesce(integrals.month_starts_on, dwell.month_starts_on) as month_starts_on,
-    integrals.wip_seconds,
-    dwell.dwell_seconds
+    integrals.wip_microseconds,
+    dwell.dwell_microseconds
 from integrals
 full outer join dwell
     on
@@ -119,4 +123,4 @@ full outer join dwell
         and integrals.sales_process = dwell.sales_process
         and integrals.stage_name = dwell.stage_name
         and integrals.month_starts_on = dwell.month_starts_on
-where coalesce(integrals.wip_seconds, 0) <> coalesce(dwell.dwell_seconds, 0)
+where coalesce(integrals.wip_microseconds, 0) <> coalesce(dwell.dwell_microseconds, 0)

@@ -30,6 +30,9 @@ renamed as (
         nullif(trim("mapped_return_reason"), '') as return_reason,
         nullif(trim("mapped_loss_reason"), '') as loss_reason,
         nullif(trim("mapped_segment"), '') as segment,
+        {%- for number in range(1, 5) %}
+        nullif(trim("mapped_dimension_{{ number }}"), '') as dimension_{{ number }},
+        {%- endfor %}
         "mapped_close_date_reviewed_on" as close_date_reviewed_on,
         "IsDeleted" as is_deleted,
         "CreatedDate" as created_at,

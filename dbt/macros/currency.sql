@@ -1,0 +1,43 @@
+{#- Money in the corporate currency: the one place that says how. Which date decides is the model's to say. -#}
+
+{#- CTEs `currencies` and `dated_rates` (Salesforce's rates: so much of the currency for one of the corporate one). -#}
+{% macro currency_rates() -%}
+currencies as (
+    select
+        currency_code,
+        nullif(conversion_rate, 0) as conversion_rate,
+        is_corporate
+    from {{ ref('stg_salesforce__currency_type') }}
+    where not is_deleted
+),
+
+dated_rates as (
+    select
+        currency_code,
+        nullif(conversion_rate, 0) as conversion_rate,
+        start_on,
+        coalesce(next_start_on, cast('9999-12-31' as date)) as next_start_on
+    from {{ ref('stg_salesforce__dated_conversion_rate') }}
+    where not is_deleted
+)
+{%- endmacro %}
+
+{#- Joins the rate of the relation's currency that holds on a date, and its undated one. -#}
+{% macro join_currency_rates(relation, date_on) -%}
+left join currencies on {{ relation }}.currency_code = currencies.currency_code
+left join dated_rates
+    on
+        {{ relation }}.currency_code = dated_rates.currency_code
+        and {{ date_on }} >= dated_rates.start_on
+        and {{ date_on }} < dated_rates.next_start_on
+{%- endmacro %}
+
+{#- The amount in the corporate currency, decimal(18, 2): as it is in an org of one currency and in the corporate one; else at the rate that
+holds on the date, and at the undated one where there is none. Without a rate it is unknown: NULL, never the native amount. -#}
+{% macro corporate_amount(amount, relation, corporate_currency) -%}
+case
+        when {{ relation }}.currency_code is null then {{ amount }}
+        when coalesce({{ relation }}.currency_code = {{ corporate_currency }}, currencies.is_corporate, false) then {{ amount }}
+        else cast({{ amount }} / coalesce(dated_rates.conversion_rate, currencies.conversion_rate) as decimal(18, 2))
+    end
+{%- endmacro %}

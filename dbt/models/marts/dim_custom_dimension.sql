@@ -1,0 +1,5 @@
+select
+    dimension_no,
+    field,
+    status
+from {{ ref('stg_control__dimension') }}

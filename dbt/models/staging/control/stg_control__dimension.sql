@@ -1,0 +1,5 @@
+select
+    dimension_no,
+    field,
+    status
+from {{ source('control', 'dimension') }}
