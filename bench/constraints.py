@@ -58,7 +58,8 @@ class Bench:
         with duckdb.connect(str(self.home.building), read_only=True) as mart:
             cursor = mart.execute("""
                 SELECT * FROM mart.rpt_bottleneck
-                WHERE week_starts_on = (SELECT max(week_starts_on) FROM mart.rpt_bottleneck) ORDER BY location""")
+                WHERE basis = 'reported' AND week_starts_on = (SELECT max(week_starts_on) FROM mart.rpt_bottleneck)
+                ORDER BY location""")
             columns = [column[0] for column in cursor.description or []]
             return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 

@@ -76,7 +76,8 @@ def measure_steady(seeds: range, folder: Path) -> dict[str, Any]:
             WHERE basis = 'reported' AND km_p50_lower_days IS NOT NULL""").fetchall()
         forecasts = mart.execute("""
             SELECT sales_process, quarter_offset, starts_on, ends_before, forecast_lower, forecast_upper FROM mart.rpt_forecast
-            WHERE sales_process <> 'all processes' AND forecast_lower IS NOT NULL""").fetchall()
+            WHERE basis = 'reported' AND sales_process <> 'all processes' AND team_id = 'all teams'
+              AND forecast_lower IS NOT NULL""").fetchall()
     for stage, low, high in medians:
         planted = steady.median_days(steady.STAGES.index(stage))
         hits["median"][stage].append(low <= planted and (high is None or planted <= high))

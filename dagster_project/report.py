@@ -21,6 +21,7 @@ from dagster_project.publish.publication import PublishError, caveats, read_mani
 _LONGEST_CELL = 300
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _TABLE_ROWS = 40
+_WIDEST = 40
 
 
 @contextmanager
@@ -38,8 +39,13 @@ def open_mart(publication: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def print_view(publication: Path, view: str | None, *, output: str, limit: int | None) -> None:
-    """A published table as a table, JSON or CSV; without a name, the list of them. Raises SettingsError for an unknown one."""
+def print_view(
+    publication: Path, view: str | None, *, output: str, limit: int | None, columns: Sequence[str] = ()
+) -> None:
+    """A published table as a table, JSON or CSV; without a name, the list of them. `columns`: these alone, in this order.
+
+    A table shows what fits the width of the screen, and names the rest. Raises SettingsError for what is not there.
+    """
     with open_mart(publication) as mart:
         names = [
             row[0]
@@ -60,7 +66,59 @@ def print_view(publication: Path, view: str | None, *, output: str, limit: int |
                 where=str(publication),
                 todo="`leanfunnel show` lists them.",
             )
-        write_rows(*_query(mart, f'SELECT * FROM "{view}"', limit, output), output)
+        known = [row[0] for row in mart.execute(f'DESCRIBE "{view}"').fetchall()]
+        for name in columns:
+            if name not in known:
+                raise SettingsError(f"{view} has no column '{name}'.{nearest(name, known)}", todo=", ".join(known))
+        wanted = ", ".join(f'"{name}"' for name in columns) or "*"
+        shown, rows = _query(mart, f'SELECT {wanted} FROM "{view}"', limit, output)
+        if output == "table" and not columns:
+            _print_fitting(shown, rows)
+        else:
+            write_rows(shown, rows, output)
+
+
+def _print_fitting(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table of what fits the width of the screen; what it leaves out is said on stderr.
+
+    One row, or rows that are all alike, are turned: a line for each column. What is the same in all rows is told once.
+    """
+    widths = [
+        max(max(map(len, name.split("_"))), min(_WIDEST, max((len(_shown(row[at])) for row in rows), default=0))) + 3
+        for at, name in enumerate(names)
+    ]
+    room = _console().width - 2
+    if sum(widths) <= room:
+        _console().print(_table(names, rows))
+        return
+    same = [at for at in range(len(names)) if rows and all(row[at] == rows[0][at] for row in rows)]
+    if len(same) == len(names):
+        _console().print(_table(["column", "value"], list(zip(names, rows[0], strict=True))))
+        return
+    shown: list[int] = []
+    left: list[int] = []
+    # people read names: Ids and links come last
+    for at in sorted(range(len(names)), key=lambda at: names[at].endswith(("_id", "_url"))):
+        if at in same or (at == 0 and names[at].endswith("_key")):
+            continue
+        if widths[at] <= room or not shown:
+            shown.append(at)
+            room -= widths[at]
+        else:
+            left.append(at)
+            room = 0 if not names[at].endswith(("_id", "_url")) else room
+    shown.sort()
+    if same:
+        told = " · ".join(f"{names[at]} {_shown(rows[0][at])}" for at in same)
+        sys.stderr.write(f"the same in all of these rows: {told}\n")
+    if left:
+        sys.stderr.write(
+            f"beyond the width of the screen: {', '.join(names[at] for at in left)}; --columns A,B picks, --format csv shows all\n"
+        )
+    table = _table([names[at] for at in shown], [[row[at] for at in shown] for row in rows])
+    for column, at in zip(table.columns, shown, strict=True):
+        column.width = min(widths[at] - 3, _console().width - 2)
+    _console().print(table)
 
 
 def print_worklist(
@@ -270,7 +328,7 @@ FROM rpt_definition_scorecard WHERE scope = 'all' AND is_latest ORDER BY rule_nu
 def _constraint_lines(mart: duckdb.DuckDBPyConnection) -> Iterator[str]:
     newest = mart.execute("""
         SELECT sales_process, location, limiting_stage_name, verdict, state, theta_wins, evidence_for, evidence_against
-        FROM rpt_bottleneck WHERE week_starts_on = (SELECT max(week_starts_on) FROM rpt_bottleneck)
+        FROM rpt_bottleneck WHERE basis = 'reported' AND week_starts_on = (SELECT max(week_starts_on) FROM rpt_bottleneck)
         ORDER BY sales_process, verdict = 'constraint' DESC, theta_wins NULLS LAST, location""").fetchall()
     for process in dict.fromkeys(row[0] for row in newest):
         rows = [row for row in newest if row[0] == process]

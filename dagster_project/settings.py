@@ -24,7 +24,7 @@ from dagster_project.pipeline import Request
 from dagster_project.salesforce import auth
 from dagster_project.salesforce.budget import ROWS_A_WINDOW, Bounds
 from dagster_project.salesforce.guards import Addresses
-from dagster_project.salesforce.objects import MAPPED_FIELDS, OBJECTS, TEAM
+from dagster_project.salesforce.objects import DIMENSIONS, MAPPED_FIELDS, OBJECTS, TEAM
 
 if TYPE_CHECKING:
     from dagster_project.alerts.receivers import Receiver
@@ -77,6 +77,11 @@ class RunOptions(BaseModel):
     mapped_fields: dict[str, str] = Field(
         default_factory=dict,
         description="which field of the org's own holds what a definition needs: {loss_reason: Opportunity.Loss_Reason__c}",
+    )
+    dimensions: list[str] = Field(
+        default_factory=list,
+        max_length=len(DIMENSIONS),
+        description="text fields or picklists of Opportunity by which flow is told apart too, at most four: [Region__c]",
     )
     extra_objects: dict[str, list[str]] = Field(
         default_factory=dict, description="custom objects with their fields, landed as they are: {Visit__c: [Date__c]}"
@@ -134,10 +139,11 @@ class RunOptions(BaseModel):
         return "off" if value is False else value
 
     @property
-    def mapped_fields_and_team(self) -> dict[str, str]:
-        """The mapped fields, with the field of User that says the team where one does."""
+    def all_mapped_fields(self) -> dict[str, str]:
+        """The mapped fields, with the field of User that says the team where one does, and the dimensions."""
         team = {} if self.team in ("manager", "role") else {TEAM: f"User.{self.team}"}
-        return {**self.mapped_fields, **team}
+        own = {meaning: f"Opportunity.{name}" for meaning, name in zip(DIMENSIONS, self.dimensions, strict=False)}
+        return {**self.mapped_fields, **team, **own}
 
     @field_validator("extra_objects")
     @classmethod
@@ -166,14 +172,26 @@ class RunOptions(BaseModel):
             raise ValueError(f"'{value}' is no team; write manager, role, or the API name of a field of User")
         return value
 
+    @field_validator("dimensions")
+    @classmethod
+    def _fields_of_a_deal(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not name.isidentifier():
+                raise ValueError(f"'{name}' is no field; write the API name of a field of Opportunity: [Region__c]")
+            if value.count(name) > 1:
+                raise ValueError(f"'{name}' stands twice")
+        return value
+
     @field_validator("mapped_fields")
     @classmethod
     def _known_meaning(cls, value: dict[str, str]) -> dict[str, str]:
         for meaning, path in value.items():
             if meaning == TEAM:
                 raise ValueError("the team is a setting of its own: team: Department")
+            if meaning in DIMENSIONS:
+                raise ValueError("dimensions are a setting of their own: dimensions: [Region__c]")
             if meaning not in MAPPED_FIELDS:
-                known = [name for name in MAPPED_FIELDS if name != TEAM]
+                known = [name for name in MAPPED_FIELDS if name not in (TEAM, *DIMENSIONS)]
                 raise ValueError(f"nothing needs '{meaning}'.{nearest(meaning, known)} Known: {', '.join(known)}")
             wanted = MAPPED_FIELDS[meaning][0]
             name, _, field = path.partition(".")
@@ -302,7 +320,7 @@ class Settings(BaseModel):
             measurable_share=options.measurable_share,
             team=options.team,
             extra_fields=self.wanted_fields,
-            mapped_fields=options.mapped_fields_and_team,
+            mapped_fields=options.all_mapped_fields,
             addresses=self.addresses,
             reconcile_days=options.reconcile_days,
             refresh_formulas_days=options.refresh_formulas_days,

@@ -1,6 +1,7 @@
 """The publications' side, those of replays too: rows of the records go from every table, their names from every other row.
 
-Totals, medians and counts stay as they were published: they tell of nobody. The next build shows them without the records.
+Totals, medians and counts stay as they were published: they tell of nobody, but for a total of one deal, which
+goes with it. The next build shows them without the records.
 """
 
 from __future__ import annotations
@@ -25,10 +26,16 @@ _VOCABULARY = {
     "step",
     "location", "definition_id", "title", "kind", "mode", "entity", "status", "state",
     "state_cause", "cause", "fix", "threshold", "accountable", "owner", "evidence", "fiscal_quarter",
-    "reads", "verdict", "signal", "metric", "unit", "basis", "outcome", "object",
+    "reads", "verdict", "signal", "metric", "unit", "basis", "outcome", "object", "dimension",
     "proof", "scope", "scope_value", "dependent_views",
 }  # fmt: skip
 """Words of the process and of leanfunnel itself: a customer may be called as one of them."""
+
+_OF_ONE_DEAL = {
+    "fct_outcomes": ("amount_corporate", "n_deals - n_amount_unknown = 1"),
+    "rpt_flow_by_dimension": ("wip_amount_corporate", "wip - wip_without_amount = 1"),
+}
+"""Tables of totals so fine that some are of one deal: the column of amounts, and which of its cells are."""
 
 
 def all_publications(home: Home) -> list[Path]:
@@ -113,6 +120,17 @@ def _rules(
             if name not in keys and name not in _VOCABULARY and not table.startswith("dim_definition")
             if (named := mentions(name, told.values))
         }
+        if table in _OF_ONE_DEAL and told.ids and (schema, "fct_opportunities") in columns:
+            column, test = _OF_ONE_DEAL[table]
+            deals = ", ".join(literal(one) for one in sorted(told.ids))
+            # read now: their rows are gone by the time that the cells change
+            amounts = connection.execute(
+                f"SELECT DISTINCT amount_corporate FROM {quoted(schema)}.fct_opportunities "
+                f"WHERE opportunity_id IN ({deals}) AND amount_corporate IS NOT NULL ORDER BY 1"
+            ).fetchall()
+            if amounts:
+                values = ", ".join(str(amount) for (amount,) in amounts)
+                cells[quoted(column)] = (f"{test} AND {quoted(column)} IN ({values})", "NULL")
         yield f"{quoted(schema)}.{quoted(table)}", " OR ".join(tests) or None, cells
 
 

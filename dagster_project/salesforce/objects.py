@@ -96,6 +96,8 @@ _NOTATION = {
 }
 
 TEAM = "team"
+DIMENSIONS = tuple(f"dimension_{number}" for number in range(1, 5))
+"""What the setting `dimensions` names, in its order."""
 MAPPED_FIELDS: Mapping[str, tuple[str, str, str]] = {
     "skip_reason": ("Opportunity", "text", "why a stage was skipped"),
     "return_reason": ("Opportunity", "text", "why a deal went back to an earlier stage, or was reopened"),
@@ -107,6 +109,7 @@ MAPPED_FIELDS: Mapping[str, tuple[str, str, str]] = {
         "the part of the business that the deal belongs to, such as a region or a market",
     ),
     TEAM: ("User", "text", "the team of a user, where the setting `team` names a field"),
+    **dict.fromkeys(DIMENSIONS, ("Opportunity", "text", "a field of the org's own by which flow is told apart")),
 }
 """Meanings that every org keeps in a field of its own, if at all: name -> (object, logical type, what it says)."""
 
@@ -233,3 +236,15 @@ def mapped_inventory(
                 status = f"{mapped[meaning]} is {status}"
         rows.append(("mapped", meaning, status))
     return rows
+
+
+def dimension_rows(
+    mapped: Mapping[str, str], inventory: Iterable[tuple[str, str | None, str]]
+) -> list[tuple[int, str, str]]:
+    """(number, field, status) of each dimension that is set, from the inventory with its rows of `mapped_inventory`."""
+    status = {field: state for name, field, state in inventory if name == "mapped"}
+    return [
+        (number, mapped[meaning].partition(".")[2], status.get(meaning, "not landed"))
+        for number, meaning in enumerate(DIMENSIONS, start=1)
+        if meaning in mapped
+    ]

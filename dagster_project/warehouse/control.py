@@ -27,6 +27,7 @@ CREATE OR REPLACE TABLE control.stage_map (
     sales_process VARCHAR, stage_name VARCHAR, stage_order INTEGER, step VARCHAR, step_rank INTEGER, location VARCHAR,
     is_closed BOOLEAN, is_won BOOLEAN, is_active BOOLEAN
 );
+CREATE OR REPLACE TABLE control.stage_map_change (sales_process VARCHAR, changed_at TIMESTAMP);
 CREATE OR REPLACE TABLE control.definition (
     definition_id VARCHAR, rule_number INTEGER, name VARCHAR, version INTEGER, title VARCHAR, entity VARCHAR, kind VARCHAR,
     mode VARCHAR, from_step_rank INTEGER, evidence VARCHAR, threshold VARCHAR, owner VARCHAR, accountable VARCHAR,
@@ -38,6 +39,7 @@ CREATE OR REPLACE TABLE control.term (
     agreed_on DATE, why VARCHAR
 );
 CREATE OR REPLACE TABLE control.definition_field (definition_id VARCHAR, object VARCHAR, field VARCHAR);
+CREATE OR REPLACE TABLE control.dimension (dimension_no INTEGER, field VARCHAR, status VARCHAR);
 CREATE OR REPLACE TABLE control.field_inventory (object VARCHAR, field VARCHAR, status VARCHAR);
 CREATE OR REPLACE TABLE control.buyer_stage (sales_process VARCHAR, stage_name VARCHAR, buyer_stage VARCHAR);
 CREATE OR REPLACE TABLE control.landed_object (
@@ -139,6 +141,8 @@ def write_control(
     terms: Iterable[Sequence[Any]],
     experiments: Iterable[Sequence[Any]] = (),
     targets: Iterable[Sequence[Any]] = (),
+    stage_map_changes: Iterable[Sequence[Any]] = (),
+    dimensions: Iterable[Sequence[Any]] = (),
 ) -> None:
     """Replace the control tables and see to it that the audit tables exist, in one transaction."""
     connection.execute("BEGIN")
@@ -157,6 +161,8 @@ def write_control(
         _insert(connection, "control.term", list(terms), 9)
         _insert(connection, "control.experiment", list(experiments), 8)
         _insert(connection, "control.target", list(targets), 6)
+        _insert(connection, "control.stage_map_change", list(stage_map_changes), 2)
+        _insert(connection, "control.dimension", list(dimensions), 3)
         _insert(connection, "control.landed_object", list(landed_objects), 11)
         for one in overrides:
             connection.execute(

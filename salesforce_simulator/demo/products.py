@@ -19,7 +19,7 @@ MOST_LINES = 3
 
 
 def build(company: Company) -> dict[str, pa.Table]:
-    """From the proposal on, a deal has one to three lines that add up to its amount, to the cent."""
+    """From the proposal on, a deal has one to three lines that add up to its amount, to the cent; they are made as it enters it."""
     rng = company.rng(3)
     begin = company.now - YEARS * 52 * 7 * DAY
     count = len(PRODUCTS)
@@ -31,8 +31,8 @@ def build(company: Company) -> dict[str, pa.Table]:
     })  # fmt: skip
     deals = company.tables["Opportunity"]
     cents = np.asarray(pc.cast(pc.multiply(deals["Amount"].cast(pa.float64()).fill_null(0), 100), pa.float64())).round()
-    fits = (cents >= 1_000) & np.isin(company.column("Opportunity", "StageName").astype("U40"), STAGES)
-    chosen = np.flatnonzero(fits)
+    proposed = _proposed(company)
+    chosen = np.flatnonzero((cents >= 1_000) & np.isfinite(proposed))
     lines = rng.integers(1, MOST_LINES + 1, len(chosen))
     deal = np.repeat(np.arange(len(chosen)), lines)
     last = np.zeros(len(deal), dtype=bool)
@@ -43,7 +43,7 @@ def build(company: Company) -> dict[str, pa.Table]:
     part[last] = whole - np.bincount(deal, part, len(chosen)).astype(np.int64)
     wished = rng.integers(1, 9, len(deal))
     quantity = np.where(part % wished == 0, wished, 1)
-    made = company.column("Opportunity", "CreatedDate")[chosen][deal]
+    made = proposed[chosen][deal].astype(np.int64)
     changed = np.maximum(company.column("Opportunity", "SystemModstamp")[chosen][deal], made)
     source = deals.take(chosen[deal])
     items = pa.table({
@@ -55,3 +55,17 @@ def build(company: Company) -> dict[str, pa.Table]:
         "CurrencyIsoCode": source["CurrencyIsoCode"], **stamps(made, changed),
     })  # fmt: skip
     return {"Product2": products, "OpportunityLineItem": items}
+
+
+def _proposed(company: Company) -> np.ndarray:
+    """When each deal first came to a proposal by its history, seconds since 1970; NaN: never."""
+    late = np.isin(company.column("OpportunityHistory", "StageName").astype("U40"), STAGES)
+    ids = company.column("OpportunityHistory", "OpportunityId")[late].astype("U18")
+    at = company.column("OpportunityHistory", "CreatedDate")[late]
+    order = np.argsort(at, kind="stable")
+    found, first = np.unique(ids[order], return_index=True)
+    deals = company.column("Opportunity", "Id").astype("U18")
+    if not len(found):
+        return np.full(len(deals), np.nan)
+    place = np.minimum(np.searchsorted(found, deals), len(found) - 1)
+    return np.where(found[place] == deals, at[order][first[place]].astype(np.float64), np.nan)

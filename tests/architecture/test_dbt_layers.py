@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,36 @@ def test_a_backtest_rests_on_no_value_that_was_carried_back_but_the_sales_proces
     models = {node.name: node for node in _models(manifest)}
     for name in BACKTESTS:
         assert _carried_back(models[name]) <= {"sales_process"}, name
+
+
+# DuckDB's own words for which a macro stands, or ought to
+_DUCKDB_ONLY = re.compile(
+    r"::|\bqualify\b|\bexclude\s*\(|\basof\b|\bdistinct on\b|"
+    r"\b(unnest|generate_series|list_\w+|struct_pack|epoch\w*|strptime|strftime|string_agg|product|quantile\w*|median|hash|arg_max|"
+    r"arg_min|date_diff|any_value|make_timestamp|regexp_matches)\s*\("
+)
+
+
+def test_what_engines_spell_differently_stands_in_macros(manifest: Any) -> None:
+    wrong = []
+    for node in manifest.nodes.values():
+        if node.resource_type not in ("model", "test") or not node.original_file_path.endswith(".sql"):
+            continue
+        text = re.sub(r"--.*", "", re.sub(r"\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\}", "", node.raw_code, flags=re.DOTALL))
+        wrong += [f"{node.name}: {found.group()}" for found in _DUCKDB_ONLY.finditer(text)]
+    assert not wrong, wrong
+
+
+def test_a_macro_that_duckdb_spells_its_own_way_is_spelled_for_spark_too(manifest: Any) -> None:
+    names = {macro.name for macro in manifest.macros.values() if macro.package_name == "leanfunnel"}
+    duckdb = {name.removeprefix("duckdb__") for name in names if name.startswith("duckdb__")}
+    spark = {name.removeprefix("spark__") for name in names if name.startswith("spark__")}
+    # what is landed is staged where it is landed
+    assert duckdb - {"newest_versions"} == spark
+    assert len(spark) > 10
+
+
+def test_what_a_run_tells_the_models_is_an_asset_each(manifest: Any) -> None:
+    from dagster_project.assets.prepared import CONTROL_TABLES
+
+    assert set(CONTROL_TABLES) == {one.name for one in manifest.sources.values() if one.source_name == "control"}

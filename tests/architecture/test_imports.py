@@ -18,7 +18,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "home": (set(), set()),
     "salesforce": (set(), {"simple_salesforce"}),
     "landing": (set(), {"deltalake"}),
-    "warehouse": (set(), {"dbt"}),
+    "warehouse": ({"interruption"}, {"dbt"}),
     "contracts": ({"landing", "warehouse"}, {"great_expectations", "deltalake"}),
     "publish": (set(), set()),
     "planning": ({"alerts", "erasure", "salesforce", "landing", "warehouse", "contracts", "publish"}, set()),
@@ -31,11 +31,13 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "resources": ({"settings", "pipeline", "warehouse", "contracts"}, {"dagster", "dagster_dbt"}),
     "jobs": ({"assets"}, {"dagster"}),
     "definitions": ({"settings", "assets", "jobs", "resources"}, {"dagster"}),
-    "__main__": ({"cli"}, set()),
+    "interruption": (set(), set()),
+    "__main__": ({"cli", "interruption"}, set()),
     "cli": (
         {
             "settings",
             "pipeline",
+            "interruption",
             "progress",
             "report",
             "demo_run",

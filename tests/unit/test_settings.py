@@ -104,6 +104,16 @@ def test_mapped_fields_are_asked_for_beside_the_extra_ones(tmp_path: Path) -> No
     assert request.mapped_fields == {"loss_reason": "Opportunity.Loss__c", "skip_reason": "Opportunity.Skip__c"}
 
 
+def test_dimensions_are_mapped_fields_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "leanfunnel.yml").write_text("dimensions: [Region__c, Channel__c]\nteam: Department\n")
+    assert load(tmp_path, CLIENT).request().mapped_fields == {
+        "team": "User.Department",
+        "dimension_1": "Opportunity.Region__c",
+        "dimension_2": "Opportunity.Channel__c",
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -112,6 +122,11 @@ def test_mapped_fields_are_asked_for_beside_the_extra_ones(tmp_path: Path) -> No
         ("mapped_fields: {loss_reason: Account.Loss__c}", "write Opportunity and a field's API name"),
         ("mapped_fields: {loss_reason: Opportunity.}", "write Opportunity and a field's API name"),
         ("mapped_fields: [loss_reason]", "mapped_fields"),
+        ("mapped_fields: {dimension_1: Opportunity.Region__c}", "dimensions: [Region__c]"),
+        ("dimensions: [Opportunity.Region__c]", "write the API name of a field of Opportunity"),
+        ("dimensions: [Region__c, Region__c]", "'Region__c' stands twice"),
+        ("dimensions: [A__c, B__c, C__c, D__c, E__c]", "at most 4"),
+        ("dimensions: {region: Region__c}", "dimensions"),
     ],
 )
 def test_a_mapping_that_cannot_hold_is_told(tmp_path: Path, text: str, told: str) -> None:

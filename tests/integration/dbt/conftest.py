@@ -122,6 +122,7 @@ class ConformBench:
         team: str = "manager",
         experiments: Iterable[Sequence[Any]] = (),
         targets: Iterable[Sequence[Any]] = (),
+        dimensions: Iterable[Sequence[Any]] = (),
     ) -> None:
         """Write the control tables as the warehouse package does."""
         run = RunRow(
@@ -133,7 +134,7 @@ class ConformBench:
         with self.connect() as connection:
             write_control(
                 connection, run, stage_map or process_map("default"), definitions, inventory, terms=self.terms,
-                experiments=experiments, targets=targets,
+                experiments=experiments, targets=targets, dimensions=dimensions,
             )  # fmt: skip
 
     def build(self, *, full_refresh: bool = False) -> int:

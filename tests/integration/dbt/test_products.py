@@ -42,20 +42,22 @@ def test_lines_of_one_product_are_one_row_and_what_came_or_went_by_as_of_counts(
     ])  # fmt: skip
     bench.control(as_of=datetime(2026, 1, 11))  # noqa: DTZ001 (as above)
     bench.build()
+    made = day(1).replace(tzinfo=None)
     rows = bench.rows("select * from intermediate.int_opportunity_products order by opportunity_id, product_id")
     told = (
         "opportunity_id",
         "product_name",
         "product_family",
         "line_count",
+        "first_line_at",
         "quantity",
         "total_price",
         "share_of_deal",
     )
     assert [tuple(row[name] for name in told) for row in rows] == [
-        (deal, "Pump", "Machines", 2, 0.3, 150, 0.75),
-        (deal, "Valve", None, 1, None, 50, 0.25),
-        (gone, "Pump", "Machines", 1, None, 0, None),
+        (deal, "Pump", "Machines", 2, made, 0.3, 150, 0.75),
+        (deal, "Valve", None, 1, made, None, 50, 0.25),
+        (gone, "Pump", "Machines", 1, made, None, 0, None),
     ]
     segments = bench.rows("select opportunity_id, segment from intermediate.int_opportunities order by opportunity_id")
     assert [row["segment"] for row in segments] == ["North", None, None]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -33,8 +33,9 @@ EXPERIMENTS = [
     ("early", "no wins", "won", "P2", "one more", date(2024, 2, 5), date(2024, 8, 4), "Cy"),
 ]  # fmt: skip
 TARGETS = [
-    ("2026-Q3", "P1", None, None, 900000, None), ("2026-Q3", "P2", "East", None, 100000, None), ("2026-Q3", "P2", "West", None, 50000, None),
-    ("2026-Q3", "P2", None, "Ann", 1, None), ("2026-Q3", "P3", None, None, None, 60), ("2026-Q4", "P1", None, None, None, 20),
+    ("2026-Q3", "P1", None, None, 900000, None), ("2026-Q3", "P2", "User 3", None, 100000, None), ("2026-Q3", "P2", "West", None, 50000, None),
+    ("2026-Q3", "P2", None, "Ann", 1, None), ("2026-Q3", "P1", None, "User 1", 300000, None), ("2026-Q3", "P1", None, "User 2", 200000, None),
+    ("2026-Q3", "P3", None, None, None, 60), ("2026-Q4", "P1", None, None, None, 20),
     ("2026-Q4", None, None, None, 900000, 100), ("2027-Q1", "P1", None, None, None, 1), ("2027-Q1", "P2", None, None, None, 2),
     ("2027-Q1", "P3", None, None, None, 4),
 ]  # fmt: skip
@@ -71,7 +72,7 @@ def _land_deals(bench: Any, rng: random.Random) -> None:
                 stage = "Closed Won" if rng.random() < 0.2 + 0.12 * place else "Closed Lost"
         last = rows[-1]
         deals.append(bench.deal(
-            number, CampaignId=rng.choice(CAMPAIGNS) if rng.random() < 0.3 else None, RecordTypeId=TYPES["P1" if rng.random() < 0.6 else "P2"], StageName=last["StageName"], Amount=amount,
+            number, OwnerId=f"005{1 if number % 3 else 4:015d}", CampaignId=rng.choice(CAMPAIGNS) if rng.random() < 0.3 else None, RecordTypeId=TYPES["P1" if rng.random() < 0.6 else "P2"], StageName=last["StageName"], Amount=amount,
             CreatedDate=bench.utc(created), LastModifiedDate=last["CreatedDate"], CloseDate=last["CloseDate"],
         ))  # fmt: skip
         histories += rows
@@ -234,7 +235,9 @@ def mart(_session_bench: Any) -> Iterator[Mart]:
     bench.home.building.unlink(missing_ok=True)
     bench.dbt.build("measure", only="fct_quarter_targets")
     quotas = Mart(str(bench.home.building), {})
-    landed["quarter targets by quotas"] = quotas.rows("select * from mart.fct_quarter_targets order by 1")
+    landed["quarter targets by quotas"] = quotas.rows(
+        "select * from mart.fct_quarter_targets order by fiscal_quarter, team_id"
+    )
     quotas.connection.close()
     bench.control(as_of=AS_OF, stage_map=stage_map, experiments=EXPERIMENTS, targets=TARGETS)
     bench.home.building.unlink()
@@ -490,7 +493,8 @@ def _line(mart: Mart, process: str) -> Line:
                          and weeks_ago <= 26 order by weeks_ago""")  # fmt: skip
     line = Line(["arrivals"], [won / (won + lost)], [won + lost], [[row["value"] for row in flow]], [])
     for stage in STAGES:
-        weeks = mart.rows(f"""select * from mart.fct_stage_weeks where sales_process = '{process}' and stage_name = '{stage}'
+        weeks = mart.rows(f"""select * from mart.fct_stage_weeks
+                              where basis = 'reported' and sales_process = '{process}' and stage_name = '{stage}'
                               order by week_starts_on desc limit 26""")  # fmt: skip
         line.names.append(stage)
         line.p_win.append(weeks[0]["p_win_after_exit"])
@@ -631,13 +635,19 @@ def test_a_line_run_week_by_week_for_long_gives_the_same_gains(mart: Mart) -> No
 def test_without_a_target_of_its_own_the_quotas_of_those_who_lead_nobody_with_one_count(mart: Mart) -> None:
     rows = mart.landed["quarter targets by quotas"]
     # 1,000 of user 1 and 1,000 EUR at 0.5 of user 2, three months each; in October only user 3 has one
-    assert [(row["fiscal_quarter"], row["sales_process"], row["target_money"], row["source"]) for row in rows] == [
-        ("2026-Q3", "all processes", 9000.0, "quotas"), ("2026-Q4", "all processes", 1000.0, "quotas"),
+    told = [
+        tuple(row[name] for name in ("fiscal_quarter", "team_id", "sales_process", "target_money", "source"))
+        for row in rows
+    ]
+    # users 1 and 2 are the team of user 3, who is in none
+    assert told == [
+        ("2026-Q3", f"005{3:015d}", "all processes", 9000.0, "quotas"), ("2026-Q3", "all teams", "all processes", 9000.0, "quotas"),
+        ("2026-Q4", "all teams", "all processes", 1000.0, "quotas"), ("2026-Q4", "no team", "all processes", 1000.0, "quotas"),
     ]  # fmt: skip
 
 
 def test_a_target_is_the_companys_own_else_the_sum_of_its_teams(mart: Mart) -> None:
-    rows = mart.rows("select * from mart.fct_quarter_targets")
+    rows = mart.rows("select * from mart.fct_quarter_targets where team_id = 'all teams'")
     assert {(row["fiscal_quarter"], row["sales_process"]): (row["target_money"], row["target_wins"]) for row in rows} == {
         ("2026-Q3", "P1"): (900000, None), ("2026-Q3", "P2"): (150000, None), ("2026-Q3", "P3"): (None, 60),
         ("2026-Q4", "P1"): (None, 20), ("2026-Q4", "all processes"): (900000, 100),
@@ -647,7 +657,10 @@ def test_a_target_is_the_companys_own_else_the_sum_of_its_teams(mart: Mart) -> N
 
 
 def test_the_gap_of_the_forecast_is_the_target_less_what_it_foretells(mart: Mart) -> None:
-    rows = {(row["fiscal_quarter"], row["sales_process"]): row for row in mart.rows("select * from mart.rpt_forecast")}
+    rows = {
+        (row["fiscal_quarter"], row["sales_process"]): row
+        for row in mart.rows("select * from mart.rpt_forecast where basis = 'reported' and team_id = 'all teams'")
+    }
     foretold = 0
     for key, target in (
         (("2026-Q3", "P1"), 900000),
@@ -659,7 +672,7 @@ def test_the_gap_of_the_forecast_is_the_target_less_what_it_foretells(mart: Mart
         if row["forecast_money"] is None:
             assert (row["gap_money"], row["target_cause"]) == (None, "no forecast")
         else:
-            assert row["gap_money"] == pytest.approx(target - row["forecast_money"])
+            assert row["gap_money"] == pytest.approx(target - float(row["forecast_money"]))
             assert row["target_cause"] is None
             foretold += 1
     assert foretold
@@ -667,12 +680,31 @@ def test_the_gap_of_the_forecast_is_the_target_less_what_it_foretells(mart: Mart
     assert (row["target_money"], row["gap_money"], row["target_cause"]) == (None, None, "no target in money is set")
 
 
+def test_a_team_has_its_own_target_else_that_of_its_owners_and_else_a_reason(mart: Mart) -> None:
+    team = f"005{3:015d}"
+    rows = {
+        (row["fiscal_quarter"], row["sales_process"]): row
+        for row in mart.rows(f"select * from mart.rpt_forecast where basis = 'reported' and team_id = '{team}'")
+    }
+    targets = mart.rows(f"select * from mart.fct_quarter_targets where team_id = '{team}'")
+    # West, and the owner Ann, are nobody here
+    assert {(row["fiscal_quarter"], row["sales_process"], row["level"]): row["target_money"] for row in targets} == {
+        ("2026-Q3", "P1", "owner"): 500000, ("2026-Q3", "P2", "team"): 100000,
+    }  # fmt: skip
+    assert rows["2026-Q3", "P1"]["target_money"] == 500000
+    assert rows["2026-Q3", "P2"]["target_money"] == 100000
+    for key in (("2026-Q4", "P1"), ("2026-Q3", "all processes")):
+        row = rows[key]
+        assert (row["target_money"], row["gap_money"]) == (None, None)
+        assert row["target_cause"] == "no target in money of this team or its owners"
+
+
 def test_takt_is_working_days_over_what_must_be_won_and_entered(mart: Mart) -> None:
     quarters = {"2026-Q3": (date(2026, 7, 1), date(2026, 10, 1)), "2026-Q4": (date(2026, 10, 1), date(2027, 1, 1)),
                 "2027-Q1": (date(2027, 1, 1), date(2027, 4, 1)), "2027-Q2": (date(2027, 4, 1), date(2027, 7, 1))}  # fmt: skip
     days_off = {date(2026, 7, 3), date(2026, 12, 25)}
     targets = {
-        (row["fiscal_quarter"], row["sales_process"]): row
+        (row["fiscal_quarter"], row["sales_process"], row["team_id"]): row
         for row in mart.rows("select * from mart.fct_quarter_targets")
     }
     deals = {
@@ -686,7 +718,9 @@ def test_takt_is_working_days_over_what_must_be_won_and_entered(mart: Mart) -> N
             {**deals[visit["opportunity_id"]], "came": visit["entered_at"]}
         )
     rows, reads = mart.rows("select * from mart.rpt_takt"), set()
-    assert len(rows) == 4 * (3 * 6 + 1)
+    # P3 has no deal outside of the team
+    assert Counter(row["team_name"] for row in rows) == {"all teams": 4 * 19, "User 3": 4 * 19, "no team": 4 * 13}
+    shown_of_team = 0
     for row in rows:
         begins, ends = quarters[row["fiscal_quarter"]]
         working = [begins + timedelta(days=n) for n in range((ends - begins).days)]
@@ -694,16 +728,24 @@ def test_takt_is_working_days_over_what_must_be_won_and_entered(mart: Mart) -> N
         left = [day for day in working if day >= AS_OF.date()]
         assert (row["working_days"], row["working_days_left"]) == (len(working), len(left))
         process = row["sales_process"]
-        won = [
+        team = {
+            "User 3": (f"005{1:015d}",),
+            "no team": (f"005{4:015d}",),
+            "all teams": (f"005{1:015d}", f"005{4:015d}"),
+        }[row["team_name"]]
+        every = [
             deal for deal in deals.values() if deal["is_won"] and process in (deal["sales_process"], "all processes")
         ]
-        recent = [float(deal["amount_corporate"]) for deal in won
+        won = [deal for deal in every if deal["owner_id"] in team]
+        recent = [float(deal["amount_corporate"]) for deal in every
                   if AS_OF - deal["closed_at"] <= timedelta(days=364) and deal["amount_corporate"] is not None]  # fmt: skip
-        target = targets.get((row["fiscal_quarter"], process))
+        target = targets.get((row["fiscal_quarter"], process, row["team_id"]))
         reads.add(row["reads"])
         if target is None:
-            assert (row["reads"], row["wins_required"], row["takt_days"]) == ("no target", None, None)
+            reason = "no target" if row["team_id"] == "all teams" else "no target of this team or its owners"
+            assert (row["reads"], row["wins_required"], row["takt_days"]) == (reason, None, None)
             continue
+        shown_of_team += row["team_name"] == "User 3" and row["takt_days"] is not None
         required = target["target_wins"] or target["target_money"] / np.mean(recent)
         assert row["wins_required"] == pytest.approx(required)
         so_far = sum(begins <= deal["closed_at"].date() < ends for deal in won)
@@ -723,9 +765,10 @@ def test_takt_is_working_days_over_what_must_be_won_and_entered(mart: Mart) -> N
             shares = (low, hits / len(ended), high)
             assert shown == pytest.approx([len(working) / (required / share) for share in shares])
             assert row["entries_required"] == pytest.approx(required / shares[1])
-            lately = [deal for deal in came if AS_OF - deal["came"] <= timedelta(days=91)]
+            lately = [deal for deal in came if deal["owner_id"] in team and AS_OF - deal["came"] <= timedelta(days=91)]
         assert row["n_lately"] == len(lately)
         past = [AS_OF.date() - timedelta(days=back) for back in range(1, 92)]
         past = [day for day in past if day.weekday() < 5 and day not in days_off]
         assert row["pace_days"] == (pytest.approx(len(past) / len(lately)) if lately else None)
     assert reads >= {"ok", "no target"}
+    assert shown_of_team == 2 * 6

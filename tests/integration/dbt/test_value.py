@@ -595,13 +595,26 @@ def _quarter(at: datetime | None) -> str:
     return f"{at.year}-Q{(at.month + 2) // 3}" if at else "unknown"
 
 
-def test_won_and_lost_by_cohort_say_how_far_open_deals_could_move_them(mart: Mart) -> None:
+@pytest.mark.parametrize("basis", ["reported", "defined"])
+def test_won_and_lost_by_cohort_say_how_far_open_deals_could_move_them(mart: Mart, basis: str) -> None:
     from statsmodels.stats.proportion import proportion_confint
 
-    visits = _stages_at(mart, "reported")
+    visits = _stages_at(mart, basis)
     found: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for deal in mart.rows("select * from mart.fct_opportunities"):
-        timeline = sorted(visits[deal["opportunity_id"]], key=lambda visit: visit["visit_seq"])
+        timeline = sorted(visits.get(deal["opportunity_id"], ()), key=lambda visit: visit["visit_seq"])
+        if basis == "defined":
+            if deal["is_set_aside"]:
+                continue
+            stands = timeline[-1] if timeline and timeline[-1]["stage_name"] == deal["stage_name"] else None
+            deal["unproven"] = (
+                deal["is_won"] and not (stands and stands["exit_kind"] == "open") and not deal["is_deleted"]
+            )
+            deal["is_won"] = deal["is_won"] and not deal["unproven"]
+            if stands and stands["exit_kind"] == "open" and stands["is_closed_stage"]:
+                deal["closed_at"] = stands["entered_at"]
+        else:
+            deal["unproven"] = False
         closings = [visit["stage_name"] for visit in timeline if visit["is_closed_stage"]]
         resolved = (deal["is_won"] or deal["is_lost"]) and not deal["is_deleted"]
         deal["changed"] = resolved and closings[0] != deal["stage_name"]
@@ -612,7 +625,7 @@ def test_won_and_lost_by_cohort_say_how_far_open_deals_could_move_them(mart: Mar
             for cohort in ("all", _quarter(deal[f"{kind}_at"])):
                 for stage in ("all", before) if resolved else ("all",):
                     found[deal["sales_process"], kind, cohort, stage].append(deal)
-    rows = mart.rows("select * from mart.rpt_win_loss")
+    rows = mart.rows(f"select * from mart.rpt_win_loss where basis = '{basis}'")
     assert {
         tuple(row[name] for name in ("sales_process", "cohort_kind", "cohort", "stage_before")) for row in rows
     } == set(found)
@@ -620,9 +633,13 @@ def test_won_and_lost_by_cohort_say_how_far_open_deals_could_move_them(mart: Mar
     for row in rows:
         key = (row["sales_process"], row["cohort_kind"], row["cohort"], row["stage_before"])
         alive = [deal for deal in found[key] if not deal["is_deleted"]]
-        won, lost, still = ([deal for deal in alive if deal[name]] for name in ("is_won", "is_lost", "is_open"))
+        won, lost, still, unproven = (
+            [deal for deal in alive if deal[name]] for name in ("is_won", "is_lost", "is_open", "unproven")
+        )
         n, n_all = len(won) + len(lost), [deal for deal in found[*key[:3], "all"] if not deal["is_deleted"]]
         assert (row["n_won"], row["n_lost"], row["n_open"]) == (len(won), len(lost), len(still)), key
+        assert row["n_unproven"] == len(unproven)
+        still += unproven
         assert row["n_deleted"] == len(found[key]) - len(alive)
         assert row["n_outcome_changed"] == sum(deal["changed"] for deal in alive)
         for name, some in (("amount_won", won), ("amount_lost", lost)):
@@ -641,6 +658,7 @@ def test_won_and_lost_by_cohort_say_how_far_open_deals_could_move_them(mart: Mar
         seen.add(row["reads"])
     assert seen == {"ok", "too few", "immature", "counts"}
     assert any(row["n_outcome_changed"] for row in rows)
+    assert any(row["n_unproven"] for row in rows) is (basis == "defined")
 
 
 def _next_wins(mart: Mart) -> dict[tuple[str, str], list[tuple[float, bool, datetime]]]:
@@ -889,7 +907,7 @@ def test_what_nobody_can_know_is_counted_and_never_zero(bench: Any) -> None:
         winnability="select distinct stage_name, n_entered, n_won, n_open, n_unknown, win_rate from rpt_winnability "
         "where basis = 'reported' order by 1, 2",
         win_loss="select cohort_kind, n_won, n_open, n_unknown, win_rate, reads from rpt_win_loss "
-        "where cohort = 'all' and stage_before = 'all' order by 1",
+        "where basis = 'reported' and cohort = 'all' and stage_before = 'all' order by 1",
         value_evidence="select count(*) from rpt_value_evidence",
         repurchase="select count(*) from rpt_repurchase",
         owner_load="select owner_state, wip, wip_cv, wip_upper_limit, reads from rpt_owner_load",

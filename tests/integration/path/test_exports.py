@@ -76,7 +76,9 @@ def test_a_mapped_field_makes_its_rule_measured_also_after_a_first_run(exported,
     bench.run("--as-of", "2023-01-01T00:00Z")
     assert _states(bench)["R13"] == "not configured"
     settings = bench.home / "leanfunnel.yml"
-    settings.write_text("mapped_fields: {loss_reason: Opportunity.MainCompetitors__c}\n")
+    settings.write_text(
+        "mapped_fields: {loss_reason: Opportunity.MainCompetitors__c}\ndimensions: [MainCompetitors__c, Gone__c]\n"
+    )
     head, first, *others = (bench.home / "stage_map.csv").read_text().splitlines()
     told = [f"{head},buyer_stage", f"{first},", *(f"{line},Compares offers" for line in others)]
     (bench.home / "stage_map.csv").write_text("\n".join(told))
@@ -98,6 +100,10 @@ def test_a_mapped_field_makes_its_rule_measured_also_after_a_first_run(exported,
     assert found
     assert lost - found
     assert _states(bench)["R13"] == "measured"
+    # the same field, and one that the org lacks, as dimensions
+    assert bench.query(
+        "SELECT DISTINCT dimension, dimension_value FROM rpt_flow_by_dimension WHERE dimension LIKE '%\\_\\_c' ESCAPE '\\' ORDER BY ALL"
+    ) == [("Gone__c", "not available"), ("MainCompetitors__c", "Acme"), ("MainCompetitors__c", "none")]
     # a field of another type, and one that the org lacks: no failure, the rules say it
     settings.write_text("mapped_fields: {loss_reason: Opportunity.IsWon, skip_reason: Opportunity.Skip__c}\n")
     bench.run("--as-of", "2023-01-01T00:00Z")

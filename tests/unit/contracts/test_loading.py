@@ -19,7 +19,14 @@ from dagster_project.contracts.entities import MAPPED
 from dagster_project.contracts.expectation_catalogue import OFFERED
 from dagster_project.contracts.loading import json_schema
 from dagster_project.errors import SettingsError
-from dagster_project.salesforce.objects import MAPPED_FIELDS, TEAM, catalogue, mapped_inventory
+from dagster_project.salesforce.objects import (
+    DIMENSIONS,
+    MAPPED_FIELDS,
+    TEAM,
+    catalogue,
+    dimension_rows,
+    mapped_inventory,
+)
 
 SHIPPED = Path(__file__).resolve().parents[3] / "expectations"
 
@@ -295,7 +302,7 @@ def test_a_rule_on_a_mapped_field_is_configured_only_where_the_org_shows_that_fi
 
 
 def test_what_can_be_mapped_is_the_same_to_settings_landing_and_definitions() -> None:
-    assert {*MAPPED, TEAM} == set(MAPPED_FIELDS)
+    assert {*MAPPED, TEAM, *DIMENSIONS} == set(MAPPED_FIELDS)
     assert {f"mapped_{name}" for name in MAPPED} <= set(catalogue()["Opportunity"])
 
 
@@ -333,6 +340,7 @@ def test_the_inventory_of_mapped_fields_says_what_each_is() -> None:
         "return_reason": "Opportunity.Gone__c is not landed",
         "team": "not mapped",
         "segment": "not mapped",
+        **dict.fromkeys(DIMENSIONS, "not mapped"),
         "close_date_reviewed_on": "present",
     }
     (wrong,) = (
@@ -342,3 +350,17 @@ def test_the_inventory_of_mapped_fields_says_what_each_is() -> None:
     )
     assert wrong == "Opportunity.Looked_At__c is a boolean, not a date"
     assert {status for _, _, status in mapped_inventory({}, inventory)} == {"not mapped"}
+
+
+def test_dimensions_are_told_with_their_field_and_what_is_wrong_with_it() -> None:
+    mapped = {
+        "dimension_1": "Opportunity.Region__c",
+        "dimension_3": "Opportunity.Size__c",
+        "segment": "Opportunity.X__c",
+    }
+    inventory = [("Opportunity", "Region__c", "present", "picklist"), ("Opportunity", "Size__c", "present", "double")]
+    assert dimension_rows(mapped, mapped_inventory(mapped, inventory)) == [
+        (1, "Region__c", "present"),
+        (3, "Size__c", "Opportunity.Size__c is a double, not a text"),
+    ]
+    assert dimension_rows({}, mapped_inventory({}, inventory)) == []
