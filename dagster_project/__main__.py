@@ -2,7 +2,7 @@
 
 import sys
 
-from dagster_project.interruption import stop_between_imports
+from dagster_project.interruption import end_at_once, stop_between_imports
 
 
 def main() -> None:
@@ -15,6 +15,8 @@ def main() -> None:
     except KeyboardInterrupt:  # before the command had begun
         sys.stderr.write("leanfunnel: stopped by you.\n")
         sys.exit(130)
+    finally:
+        end_at_once()
 
 
 if __name__ == "__main__":

@@ -49,3 +49,57 @@ def test_ctrl_c_waits_for_the_end_of_an_import(tmp_path: Path) -> None:
         env={"PYTHONPATH": f"{Path(dagster_project.__file__).parents[1]}:{tmp_path}"},
     )  # fmt: skip
     assert done.stdout.split("\n")[:2] == ["imported", "stopped True"], done.stderr
+
+
+def test_ctrl_c_waits_for_the_end_of_a_finalizer(tmp_path: Path) -> None:
+    """What is raised there Python prints and forgets: the command would go on."""
+    (tmp_path / "command.py").write_text(
+        "import signal, time\n"
+        "from multiprocessing.util import Finalize\n"
+        "from dagster_project.interruption import stop_between_imports\n"
+        "class Thing:\n"
+        "    def __del__(self):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "        print('deleted', flush=True)\n"
+        "def clean():\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "    print('cleaned', flush=True)\n"
+        "class Other:\n"
+        "    def __init__(self):\n"
+        "        Finalize(self, clean)\n"
+        "stop_between_imports()\n"
+        "for kind in (Thing, Other):\n"
+        "    thing = kind()\n"
+        "    try:\n"
+        "        del thing\n"
+        "        time.sleep(30)\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('stopped', flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "command.py"], cwd=tmp_path, capture_output=True, text=True, timeout=25, check=False,
+        env={"PYTHONPATH": str(Path(dagster_project.__file__).parents[1])},
+    )  # fmt: skip
+    assert done.stdout.split() == ["deleted", "stopped", "cleaned", "stopped"], done.stderr
+    assert done.stderr == ""
+
+
+def test_ctrl_c_after_the_end_ends_the_process_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "command.py").write_text(
+        "import atexit, signal, time\n"
+        "def tidy():\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "    time.sleep(30)\n"
+        "atexit.register(tidy)\n"
+        "import sys\n"
+        "from dagster_project.__main__ import main\n"
+        "sys.argv = ['leanfunnel', '--help']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "command.py"], cwd=tmp_path, capture_output=True, text=True, timeout=25, check=False,
+        env={"PYTHONPATH": str(Path(dagster_project.__file__).parents[1])},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGINT
+    assert done.stdout.startswith("Usage: leanfunnel")
+    assert done.stderr == ""
