@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 with run as (
     select
         as_of,
