@@ -11,3 +11,22 @@
     ) -%}
     {{ return(found.rows) }}
 {% endmacro %}
+
+{#- What the enforced stage-entry definitions ask, by the step from which on they ask it: a list of (from_step_rank, definition_ids), in
+order of rank. Read as above. -#}
+{% macro enforced_entry_ranks() %}
+    {%- set relation = ref('stg_control__definition') -%}
+    {%- if not execute or load_relation(relation) is none -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {%- set found = run_query(
+        "select from_step_rank, definition_id from " ~ relation
+        ~ " where kind = 'stage_entry' and mode = 'enforce' and is_configured and from_step_rank is not null and evidence is not null"
+        ~ " order by from_step_rank, definition_id"
+    ) -%}
+    {%- set ranks = [] -%}
+    {%- for rank, rules in found.rows | groupby(0) -%}
+        {%- do ranks.append((rank | int, rules | map(attribute=1) | list)) -%}
+    {%- endfor -%}
+    {{ return(ranks) }}
+{% endmacro %}

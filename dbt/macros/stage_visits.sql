@@ -54,7 +54,9 @@ collapsed as (
         ordered.ended_kind,
         ordered.gap_kind,
         stages.stage_no,
-        stages.is_closed
+        stages.is_closed,
+        case when stages.is_won or not stages.is_closed then stages.stage_order end as order_on_the_way,
+        case when not stages.is_closed then stages.step_rank end as open_rank
     from {{ changes if is_collapsed else 'ordered' }} as ordered
     left join stages
         on ordered.sales_process = stages.sales_process and ordered.stage_name = stages.stage_name
@@ -72,18 +74,18 @@ linked as (
         lead(stage_no) over deal as next_stage_no,
         lead(gap_kind) over deal as next_gap_kind,
         lag(stage_no) over deal as previous_stage_no,
+        max(order_on_the_way) over so_far as furthest_order_before,
+        max(open_rank) over so_far as furthest_rank_before,
         {% if is_collapsed -%}
         -- a closed stage left behind starts a new cycle
-        1 + count(case when is_closed then 1 end) over (
-            partition by opportunity_id
-            order by change_no
-            rows between unbounded preceding and 1 preceding
-        ) as cycle_no
+        1 + count(case when is_closed then 1 end) over so_far as cycle_no
         {%- else -%}
         lag(gap_kind) over deal as previous_gap_kind
         {%- endif %}
     from collapsed
-    window deal as (partition by opportunity_id order by change_no)
+    window
+        deal as (partition by opportunity_id order by change_no),
+        so_far as (partition by opportunity_id order by change_no rows between unbounded preceding and 1 preceding)
 ),
 
 bounded as (
@@ -91,6 +93,8 @@ bounded as (
         {%- for column in kept %}
         linked.{{ column }},
         {%- endfor %}
+        linked.furthest_order_before,
+        linked.furthest_rank_before,
         linked.next_stage,
         linked.next_changed_at,
         {{ 'run.as_of' if run else 'cast(null as timestamp)' }} as as_of,
@@ -192,6 +196,8 @@ select
     visits.exit_kind,
     visits.next_stage as next_stage_name,
     visits.skipped as stages_skipped,
+    visits.furthest_order_before,
+    visits.furthest_rank_before,
     visits.visit_no = 1 as is_first_entry,
     visits.visit_seq = 1 and coalesce(stages.stage_order > stages.first_open_order, false) as is_left_truncated,
     visits.is_start_imputed,

@@ -1,3 +1,5 @@
+{#- What must be observed from which rank on. -#}
+{%- set ranks = enforced_entry_ranks() -%}
 with run as (
     select as_of from {{ ref('stg_control__run') }}
 ),
@@ -6,60 +8,50 @@ reported as (
     select * from {{ ref('int_stage_visits') }}
 ),
 
--- what must be observed from which rank on; the last row stands for "nothing more is asked"
-requirements as (
-    select
-        from_step_rank,
-        definition_id
-    from {{ ref('stg_control__definition') }}
-    where
-        kind = 'stage_entry'
-        and mode = 'enforce'
-        and is_configured
-        and from_step_rank is not null
-        and evidence is not null
-    union all
-    select
-        999 as from_step_rank,
-        cast(null as {{ dbt.type_string() }}) as definition_id
-),
-
-deals as (
-    select distinct opportunity_id from reported
-),
-
+-- per deal and rank: since when all is there that is asked from that rank on, and from every earlier one
 rank_met as (
     select
-        deals.opportunity_id,
-        requirements.from_step_rank,
-        max(coalesce(evidence.first_evidenced_at, {{ end_of_time() }})) as met_at
-    from deals
-    cross join requirements
-    left join {{ ref('int_stage_evidence') }} as evidence
-        on deals.opportunity_id = evidence.opportunity_id and requirements.definition_id = evidence.definition_id
-    group by deals.opportunity_id, requirements.from_step_rank
+        opportunity_id
+        {%- for rank, rules in ranks %},
+        case
+            when count(case when definition_id in ('{{ rules | join("', '") }}') then 1 end) = {{ rules | length }}
+                then max(case when definition_id in ('{{ rules | join("', '") }}') then first_evidenced_at end)
+            else {{ end_of_time() }}
+        end as met_{{ rank }}_at
+        {%- endfor %}
+    from {{ ref('int_stage_evidence') }}
+    group by opportunity_id
 ),
 
 chain_met as (
     select
-        opportunity_id,
-        from_step_rank,
-        max(met_at) over (
-            partition by opportunity_id
-            order by from_step_rank
-            rows unbounded preceding
-        ) as met_at
-    from rank_met
+        deals.opportunity_id
+        {%- for rank, _ in ranks %},
+        coalesce(
+            {{ 'greatest(' if not loop.first -}}
+            {% for earlier, _ in ranks if earlier <= rank %}rank_met.met_{{ earlier }}_at{{ ', ' if not loop.last }}{% endfor -%}
+            {{ ')' if not loop.first }},
+            {{ end_of_time() }}
+        ) as met_{{ rank }}_at
+        {%- endfor %}
+    from {{ ref('int_opportunities') }} as deals
+    left join rank_met on deals.opportunity_id = rank_met.opportunity_id
 ),
 
--- per deal: from when until when stages of `blocked_rank` and beyond lack evidence
+-- per deal: from when until when stages of `blocked_rank` and beyond lack evidence; the last one stands for "nothing more is asked"
 segments as (
+    {%- for rank, _ in ranks + [(999, [])] %}
+    {%- set since = beginning_of_time() if loop.first else 'met_' ~ ranks[loop.index0 - 1][0] ~ '_at' %}
+    {%- set until = end_of_time() if loop.last else 'met_' ~ rank ~ '_at' %}
     select
         opportunity_id,
-        from_step_rank as blocked_rank,
-        lag(met_at, 1, {{ beginning_of_time() }}) over (partition by opportunity_id order by from_step_rank) as valid_from,
-        met_at as valid_to
+        {{ rank }} as blocked_rank,
+        {{ since }} as valid_from,
+        {{ until }} as valid_to
     from chain_met
+    where {{ since }} < {{ until }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 stage_ranks as (
@@ -80,7 +72,9 @@ stage_ranks as (
 ),
 
 blocks as (
-    select distinct from_step_rank as blocked_rank from requirements
+    {%- for rank, _ in ranks + [(999, [])] %}
+    select {{ rank }} as blocked_rank{{ ' union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 -- reported stage and block -> furthest open stage that is evidenced
@@ -149,7 +143,6 @@ timeline as (
     inner join segments
         on
             reported.opportunity_id = segments.opportunity_id
-            and segments.valid_from < segments.valid_to
             and reported.entered_at < segments.valid_to
             and (
                 coalesce(reported.exited_at, {{ end_of_time() }}) > segments.valid_from

@@ -63,6 +63,8 @@ select
     case when has_left then exit_kind when is_gone then 'deleted' else 'open' end as exit_kind,
     case when has_left then next_stage_name end as next_stage_name,
     stages_skipped,
+    furthest_order_before,
+    furthest_rank_before,
     is_first_entry,
     is_left_truncated,
     is_start_imputed or lies_ahead as is_start_imputed,

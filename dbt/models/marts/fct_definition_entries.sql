@@ -22,9 +22,7 @@ visits as (
         step_rank,
         entered_at,
         is_start_imputed,
-        coalesce(
-            max(step_rank) over (partition by opportunity_id order by visit_seq rows between unbounded preceding and 1 preceding), -1
-        ) as furthest_before
+        coalesce(furthest_rank_before, -1) as furthest_before
     from {{ ref('int_stage_visits') }}
     where is_mapped and not is_closed_stage
 ),

@@ -41,24 +41,16 @@ standing as (
     where exit_kind = 'open'
 ),
 
+-- whoever did it last, in one pass over millions of activities
 touches as (
     select
-        activities.opportunity_id,
-        max(case when activities.direction = 'outbound' and not activities.is_customer_response then activities.occurred_at end)
-            as last_touch_at,
-        max(case when activities.activity_kind = 'email' and activities.is_customer_response then activities.occurred_at end)
-            as last_inbound_at
-    from {{ ref('int_activities') }} as activities
-    where activities.opportunity_id is not null
-    group by activities.opportunity_id
-),
-
-responses as (
-    select
         opportunity_id,
-        max(responded_at) as last_customer_response_at,
-        count(*) as customer_responses
-    from {{ ref('int_customer_responses') }}
+        max(case when direction = 'outbound' and not is_customer_response then occurred_at end) as last_touch_at,
+        max(case when activity_kind = 'email' and is_customer_response then occurred_at end) as last_inbound_at,
+        max(case when is_customer_response then occurred_at end) as last_customer_response_at,
+        sum(case when is_customer_response then 1 else 0 end) as customer_responses
+    from {{ ref('int_activities') }}
+    where opportunity_id is not null and (direction = 'outbound' or is_customer_response)
     group by opportunity_id
 )
 
@@ -107,10 +99,10 @@ select
     standing.entered_at as entered_stage_at,
     standing.days_in_stage,
     standing.cumulative_days_in_stage,
-    responses.last_customer_response_at,
+    touches.last_customer_response_at,
     touches.last_inbound_at,
     touches.last_touch_at,
-    coalesce(responses.customer_responses, 0) as customer_responses
+    cast(coalesce(touches.customer_responses, 0) as bigint) as customer_responses
 from {{ ref('int_opportunities') }} as deals
 cross join run
 left join held on deals.currency_code = held.currency_code
@@ -118,4 +110,3 @@ left join set_aside on deals.opportunity_id = set_aside.record_id
 left join evidenced on deals.opportunity_id = evidenced.opportunity_id
 left join standing on deals.opportunity_id = standing.opportunity_id and deals.stage_name = standing.stage_name
 left join touches on deals.opportunity_id = touches.opportunity_id
-left join responses on deals.opportunity_id = responses.opportunity_id

@@ -10,21 +10,6 @@ first_day as (
     select min(date_on) as date_on from days
 ),
 
-visits as (
-    select
-        basis,
-        opportunity_id,
-        visit_seq,
-        sales_process,
-        stage_name,
-        entered_at,
-        exited_at,
-        is_first_entry,
-        is_closed_stage
-    from {{ ref('fct_stage_visits') }}
-    where is_mapped
-),
-
 -- the way to a win: a lost deal has gone no further
 ladder as (
     select
@@ -35,79 +20,91 @@ ladder as (
         step_rank,
         is_closed,
         is_won or not is_closed as is_on_the_way,
-        row_number() over (partition by sales_process, is_won or not is_closed order by stage_order, stage_name) as rung
+        cast(row_number() over (order by sales_process, stage_order, stage_name) as integer) as stage_no
     from {{ ref('dim_stage') }}
 ),
 
-reaching as (
+-- millions of visits are counted: stages by number
+visits as (
     select
-        visits.basis,
-        visits.sales_process,
-        visits.opportunity_id,
-        visits.entered_at,
-        ladder.rung,
-        coalesce(max(ladder.rung) over (
-            partition by visits.basis, visits.opportunity_id
-            order by visits.visit_seq
-            rows between unbounded preceding and 1 preceding
-        ), 0) as rung_before
+        visits.basis = 'defined' as is_defined,
+        ladder.stage_no,
+        ladder.stage_order,
+        ladder.is_on_the_way,
+        coalesce(visits.furthest_order_before, 0) as furthest_order_before,
+        cast(visits.entered_at as date) as entered_on,
+        case when not visits.is_closed_stage then cast(visits.exited_at as date) end as exited_on,
+        case when visits.is_first_entry then 1 else 0 end as arrived,
+        case when visits.is_closed_stage then 0 else 1 end as came,
+        ladder.sales_process
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join ladder on visits.sales_process = ladder.sales_process and visits.stage_name = ladder.stage_name
+    where visits.is_mapped
+),
+
+-- every stage that an entry is the first to reach, itself and those passed over
+reached as (
+    select
+        visits.is_defined,
+        ladder.stage_no,
+        visits.entered_on,
+        count(*) as n
     from visits
     inner join ladder
-        on visits.sales_process = ladder.sales_process and visits.stage_name = ladder.stage_name and ladder.is_on_the_way
+        on
+            visits.sales_process = ladder.sales_process
+            and visits.furthest_order_before < ladder.stage_order
+            and visits.stage_order >= ladder.stage_order
+    where visits.is_on_the_way and ladder.is_on_the_way
+    group by visits.is_defined, ladder.stage_no, visits.entered_on
 ),
 
 events as (
     select
-        basis,
-        sales_process,
-        stage_name,
-        entered_at as happened_at,
-        case when is_first_entry then 1 else 0 end as arrived,
+        is_defined,
+        stage_no,
+        entered_on as happened_on,
+        sum(arrived) as arrived,
         0 as reached,
-        case when is_closed_stage then 0 else 1 end as wip_change
+        sum(came) as wip_change
     from visits
+    group by is_defined, stage_no, entered_on
     union all
     select
-        basis,
-        sales_process,
-        stage_name,
-        exited_at as happened_at,
+        is_defined,
+        stage_no,
+        exited_on as happened_on,
         0 as arrived,
         0 as reached,
-        -1 as wip_change
+        -count(*) as wip_change
     from visits
-    where exited_at is not null and not is_closed_stage
+    where exited_on is not null
+    group by is_defined, stage_no, exited_on
     union all
     select
-        reaching.basis,
-        reaching.sales_process,
-        ladder.stage_name,
-        reaching.entered_at as happened_at,
+        is_defined,
+        stage_no,
+        entered_on as happened_on,
         0 as arrived,
-        1 as reached,
+        n as reached,
         0 as wip_change
-    from reaching
-    inner join ladder
-        on
-            reaching.sales_process = ladder.sales_process
-            and ladder.is_on_the_way
-            and reaching.rung_before < ladder.rung
-            and reaching.rung >= ladder.rung
+    from reached
 ),
 
 -- what an import dates before the first day counts on the first day: open deals must add up
 daily as (
     select
-        events.basis,
-        events.sales_process,
-        events.stage_name,
-        greatest(cast(events.happened_at as date), first_day.date_on) as date_on,
+        case when events.is_defined then 'defined' else 'reported' end as basis,
+        ladder.sales_process,
+        ladder.stage_name,
+        greatest(events.happened_on, first_day.date_on) as date_on,
         sum(events.arrived) as arrivals,
         sum(events.reached) as reached,
         sum(events.wip_change) as wip_change
     from events
+    inner join ladder on events.stage_no = ladder.stage_no
     cross join first_day
-    group by events.basis, events.sales_process, events.stage_name, greatest(cast(events.happened_at as date), first_day.date_on)
+    group by events.is_defined, ladder.sales_process, ladder.stage_name, greatest(events.happened_on, first_day.date_on)
 ),
 
 bases as (
