@@ -13,11 +13,11 @@
 {% endmacro %}
 
 {#- What the enforced stage-entry definitions ask, by the step from which on they ask it: a list of (from_step_rank, definition_ids), in
-order of rank. Read as above. -#}
+order of rank. Read as above; where nothing was built yet, one stands for what a real one would render. -#}
 {% macro enforced_entry_ranks() %}
     {%- set relation = ref('stg_control__definition') -%}
     {%- if not execute or load_relation(relation) is none -%}
-        {{ return([]) }}
+        {{ return([(1, ['none'])]) }}
     {%- endif -%}
     {%- set found = run_query(
         "select from_step_rank, definition_id from " ~ relation

@@ -11,29 +11,29 @@ reported as (
 -- per deal and rank: since when all is there that is asked from that rank on, and from every earlier one
 rank_met as (
     select
-        opportunity_id
-        {%- for rank, rules in ranks %},
+        {%- for rank, rules in ranks %}
         case
             when count(case when definition_id in ('{{ rules | join("', '") }}') then 1 end) = {{ rules | length }}
                 then max(case when definition_id in ('{{ rules | join("', '") }}') then first_evidenced_at end)
             else {{ end_of_time() }}
-        end as met_{{ rank }}_at
+        end as met_{{ rank }}_at,
         {%- endfor %}
+        opportunity_id
     from {{ ref('int_stage_evidence') }}
     group by opportunity_id
 ),
 
 chain_met as (
     select
-        deals.opportunity_id
-        {%- for rank, _ in ranks %},
+        {%- for rank, _ in ranks %}
         coalesce(
             {{ 'greatest(' if not loop.first -}}
             {% for earlier, _ in ranks if earlier <= rank %}rank_met.met_{{ earlier }}_at{{ ', ' if not loop.last }}{% endfor -%}
             {{ ')' if not loop.first }},
             {{ end_of_time() }}
-        ) as met_{{ rank }}_at
+        ) as met_{{ rank }}_at,
         {%- endfor %}
+        deals.opportunity_id
     from {{ ref('int_opportunities') }} as deals
     left join rank_met on deals.opportunity_id = rank_met.opportunity_id
 ),
