@@ -1,5 +1,4 @@
--- who moved it on took it; while it stands, nobody has: it waits for its owner of today
-with taken as (
+with visits as (
     select
         visits.visit_id,
         visits.opportunity_id,
@@ -9,22 +8,50 @@ with taken as (
         visits.entered_at,
         visits.exited_at,
         visits.days_in_stage,
-        visits.exit_kind,
-        givers.moved_in_by_id as giver_id,
-        case when visits.exit_kind = 'open' then deals.owner_id else takers.moved_in_by_id end as taker_id,
-        case when visits.exit_kind = 'open' then 'current_owner' else 'who moved it on' end as taker_basis
+        visits.exit_kind
     from {{ ref('int_stage_visits') }} as visits
+    where visits.is_mapped and not visits.is_closed_stage
+),
+
+-- most visits are ended by who began them: the few others are picked before anything else is looked up
+passed_on as (
+    select
+        givers.visit_id,
+        givers.moved_in_by_id as giver_id,
+        takers.moved_in_by_id as taker_id
+    from {{ ref('int_stage_movers') }} as givers
+    inner join {{ ref('int_stage_movers') }} as takers
+        on givers.opportunity_id = takers.opportunity_id and givers.visit_seq + 1 = takers.visit_seq
+    where givers.moved_in_by_id <> takers.moved_in_by_id
+),
+
+-- who moved it on took it; while it stands, nobody has: it waits for its owner of today
+taken as (
+    select
+        visits.*,
+        passed_on.giver_id,
+        passed_on.taker_id,
+        'who moved it on' as taker_basis
+    from visits
+    inner join passed_on on visits.visit_id = passed_on.visit_id
+    where visits.exit_kind <> 'open'
+    union all
+    select
+        visits.*,
+        givers.moved_in_by_id as giver_id,
+        deals.owner_id as taker_id,
+        'current_owner' as taker_basis
+    from visits
+    inner join {{ ref('int_stage_movers') }} as givers on visits.visit_id = givers.visit_id
     inner join {{ ref('fct_opportunities') }} as deals on visits.opportunity_id = deals.opportunity_id
-    inner join {{ ref('int_stage_movers') }} as givers
-        on visits.opportunity_id = givers.opportunity_id and visits.visit_seq = givers.visit_seq
-    left join {{ ref('int_stage_movers') }} as takers
-        on visits.opportunity_id = takers.opportunity_id and visits.visit_seq + 1 = takers.visit_seq
-    where not deals.is_deleted and visits.is_mapped and not visits.is_closed_stage
+    where visits.exit_kind = 'open' and givers.moved_in_by_id <> deals.owner_id
 ),
 
 handed as (
-    select * from taken
-    where giver_id <> taker_id
+    select taken.*
+    from taken
+    inner join {{ ref('fct_opportunities') }} as deals on taken.opportunity_id = deals.opportunity_id
+    where not deals.is_deleted
 ),
 
 first_acts as (

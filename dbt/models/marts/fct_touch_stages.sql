@@ -3,16 +3,17 @@ with deals as (
         opportunity_id,
         sales_process,
         is_open,
-        is_set_aside
+        is_set_aside,
+        cast(row_number() over (order by opportunity_id) as integer) as deal_no
     from {{ ref('fct_opportunities') }}
     where not is_deleted
 ),
 
--- millions of touches are joined and grouped: stages by number, which is told in words again at the end
+-- millions of touches are sorted, joined and grouped: deals, stages and kinds by number, told in words again at the end
 stages as (
     select
         stage_name,
-        cast(row_number() over (order by stage_name) as integer) as stage_no
+        cast(row_number() over (order by stage_name) as smallint) as stage_no
     from {{ ref('fct_stage_visits') }}
     group by stage_name
 ),
@@ -20,48 +21,52 @@ stages as (
 visits as (
     select
         visits.basis,
-        visits.opportunity_id,
+        deals.deal_no,
         visits.entered_at,
         coalesce(visits.exited_at, {{ end_of_time() }}) as until_at,
         stages.stage_no
     from {{ ref('fct_stage_visits') }} as visits
+    inner join deals on visits.opportunity_id = deals.opportunity_id
     inner join stages on visits.stage_name = stages.stage_name
+),
+
+activities as (
+    select
+        deals.deal_no,
+        cast(case activities.activity_kind when 'task' then 1 when 'event' then 2 else 3 end as smallint) as kind_no,
+        activities.occurred_at,
+        activities.direction = 'outbound' as is_touch,
+        activities.is_customer_response as is_response
+    from {{ ref('fct_activities') }} as activities
+    inner join deals on activities.opportunity_id = deals.opportunity_id
+    where activities.is_customer_response or activities.direction in ('outbound', 'unknown')
 ),
 
 -- an answer is credited to the last touch before it, as in the ball's rule: of one instant, the touch comes after the answer;
 -- a meeting held is a touch and its own answer
 turns as (
     select
-        opportunity_id,
-        activity_kind,
+        deal_no,
+        kind_no,
         occurred_at,
         is_touch,
         is_response,
-        last_value(case when is_touch then activity_kind end ignore nulls) over so_far as touch_kind,
-        max(case when is_touch then occurred_at end) over so_far as touched_at,
+        last_value(case when is_touch then kind_no end ignore nulls) over so_far as touch_kind_no,
+        last_value(case when is_touch then occurred_at end ignore nulls) over so_far as touched_at,
         -- the first answer after a touch
         is_touch or lag(is_touch and not is_response) over deal as is_first_response,
         lead(is_touch) over deal is null as is_last
-    from (
-        select
-            opportunity_id,
-            activity_id,
-            activity_kind,
-            occurred_at,
-            direction = 'outbound' as is_touch,
-            is_customer_response as is_response
-        from {{ ref('fct_activities') }}
-        where opportunity_id is not null and (is_customer_response or direction = 'outbound')
-    ) as activities
+    from activities
+    where is_touch or is_response
     window
-        deal as (partition by opportunity_id order by occurred_at, is_touch, activity_id),
-        so_far as (partition by opportunity_id order by occurred_at, is_touch, activity_id rows unbounded preceding)
+        deal as (partition by deal_no order by occurred_at, is_touch, kind_no, is_response),
+        so_far as (partition by deal_no order by occurred_at, is_touch, kind_no, is_response rows unbounded preceding)
 ),
 
 lines as (
     select
-        opportunity_id,
-        coalesce(touch_kind, 'unprompted') as activity_kind,
+        deal_no,
+        coalesce(touch_kind_no, 0) as kind_no,
         coalesce(touched_at, occurred_at) as staged_at,
         touched_at,
         is_touch,
@@ -72,8 +77,8 @@ lines as (
     from turns
     union all
     select
-        opportunity_id,
-        activity_kind,
+        deal_no,
+        kind_no,
         occurred_at as staged_at,
         cast(null as timestamp) as touched_at,
         false as is_touch,
@@ -81,14 +86,14 @@ lines as (
         false as is_answer,
         false as is_waiting,
         cast(null as timestamp) as responded_at
-    from {{ ref('fct_activities') }}
-    where opportunity_id is not null and direction = 'unknown' and not is_customer_response
+    from activities
+    where not is_touch and not is_response
 ),
 
 staged as (
     select
-        lines.opportunity_id,
-        lines.activity_kind,
+        lines.deal_no,
+        lines.kind_no,
         reported.stage_no,
         evidenced.stage_no as evidenced_stage_no,
         count(case when lines.is_touch then 1 end) as touches,
@@ -101,26 +106,26 @@ staged as (
     from lines
     left join visits as reported
         on
-            lines.opportunity_id = reported.opportunity_id
+            lines.deal_no = reported.deal_no
             and reported.basis = 'reported'
             and lines.staged_at >= reported.entered_at
             and lines.staged_at < reported.until_at
     left join visits as evidenced
         on
-            lines.opportunity_id = evidenced.opportunity_id
+            lines.deal_no = evidenced.deal_no
             and evidenced.basis = 'defined'
             and lines.staged_at >= evidenced.entered_at
             and lines.staged_at < evidenced.until_at
-    group by lines.opportunity_id, lines.activity_kind, reported.stage_no, evidenced.stage_no
+    group by lines.deal_no, lines.kind_no, reported.stage_no, evidenced.stage_no
 )
 
 select
-    staged.opportunity_id,
+    deals.opportunity_id,
     deals.sales_process,
     reported.stage_name,
     evidenced.stage_name as evidenced_stage_name,
     {{ evidenced_part('deals.is_set_aside', 'reported.stage_name', 'evidenced.stage_name') }} as evidenced_in,
-    staged.activity_kind,
+    case staged.kind_no when 0 then 'unprompted' when 1 then 'task' when 2 then 'event' else 'email' end as activity_kind,
     staged.touches,
     staged.touches_answered,
     case when deals.is_open then staged.touches_waiting else 0 end as touches_waiting,
@@ -129,6 +134,6 @@ select
     staged.last_touch_at,
     staged.last_response_at
 from staged
-inner join deals on staged.opportunity_id = deals.opportunity_id
+inner join deals on staged.deal_no = deals.deal_no
 left join stages as reported on staged.stage_no = reported.stage_no
 left join stages as evidenced on staged.evidenced_stage_no = evidenced.stage_no

@@ -1,3 +1,4 @@
+{%- set kind_no = {'lost_deal': 1, 'rework': 2, 'waiting': 3, 'overdue_close_date': 4, 'never_met_definition': 5} -%}
 with run as (
     select
         as_of,
@@ -5,10 +6,21 @@ with run as (
     from {{ ref('dim_run') }}
 ),
 
+-- millions of spells and touches are sorted, joined and summed: kinds and deals by number, told in words again at the end
+kinds as (
+    {%- for kind, no in kind_no.items() %}
+    select
+        {{ no }} as kind_no,
+        '{{ kind }}' as waste_kind
+    {{- '\n    union all' if not loop.last }}
+    {%- endfor %}
+),
+
 -- no more columns than are read: what is used twice is kept meanwhile
 deals as (
     select
         opportunity_id,
+        cast(row_number() over (order by opportunity_id) as integer) as deal_no,
         sales_process,
         is_open,
         is_lost,
@@ -20,7 +32,7 @@ deals as (
 
 open_visits as (
     select
-        visits.opportunity_id,
+        deals.deal_no,
         visits.stage_order,
         visits.visit_no,
         visits.entered_at,
@@ -36,11 +48,12 @@ open_visits as (
 -- the furthest step that a deal's evidence ever allowed; a lost stage asks for none
 furthest_met as (
     select
-        opportunity_id,
-        max(stage_order) as stage_order
-    from {{ ref('fct_stage_visits') }}
-    where basis = 'defined' and (not is_closed_stage or is_won_stage)
-    group by opportunity_id
+        deals.deal_no,
+        max(visits.stage_order) as stage_order
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join deals on visits.opportunity_id = deals.opportunity_id
+    where visits.basis = 'defined' and (not visits.is_closed_stage or visits.is_won_stage)
+    group by deals.deal_no
 ),
 
 evidence_asked as (
@@ -52,62 +65,63 @@ evidence_asked as (
 -- whole visits
 visit_spells as (
     select
-        'lost_deal' as waste_kind,
-        opportunity_id,
+        {{ kind_no.lost_deal }} as kind_no,
+        deal_no,
         entered_at as from_at,
         until_at
     from open_visits
     where is_lost
     union all
     select
-        'rework' as waste_kind,
-        opportunity_id,
+        {{ kind_no.rework }} as kind_no,
+        deal_no,
         entered_at as from_at,
         until_at
     from open_visits
     where visit_no > 1
     union all
     select
-        'never_met_definition' as waste_kind,
-        visits.opportunity_id,
+        {{ kind_no.never_met_definition }} as kind_no,
+        visits.deal_no,
         visits.entered_at as from_at,
         visits.until_at
     from open_visits as visits
     cross join evidence_asked
-    left join furthest_met on visits.opportunity_id = furthest_met.opportunity_id
+    left join furthest_met on visits.deal_no = furthest_met.deal_no
     where evidence_asked.n > 0 and not visits.is_set_aside and visits.stage_order > coalesce(furthest_met.stage_order, 0)
 ),
 
 -- the ball, as in rpt_wip_aging: a response is answered by the next touch that is no response itself
 turns as (
     select
-        opportunity_id,
-        activity_id,
-        occurred_at,
-        not is_customer_response as is_touch
-    from {{ ref('fct_activities') }}
-    where opportunity_id is not null and (is_customer_response or direction = 'outbound')
+        deals.deal_no,
+        activities.occurred_at,
+        activities.direction = 'outbound' as is_outbound,
+        not activities.is_customer_response as is_touch
+    from {{ ref('fct_activities') }} as activities
+    inner join deals on activities.opportunity_id = deals.opportunity_id
+    where activities.is_customer_response or activities.direction = 'outbound'
 ),
 
 answered as (
     select
-        opportunity_id,
+        deal_no,
         occurred_at,
         is_touch,
         lag(is_touch) over deal as is_after_touch,
-        min(case when is_touch then occurred_at end) over (
-            partition by opportunity_id
-            order by occurred_at, is_touch, activity_id
+        first_value(case when is_touch then occurred_at end ignore nulls) over (
+            partition by deal_no
+            order by occurred_at, is_touch
             rows between 1 following and unbounded following
         ) as next_touch_at
     from turns
-    window deal as (partition by opportunity_id order by occurred_at, is_touch, activity_id)
+    window deal as (partition by deal_no order by occurred_at, is_touch)
 ),
 
 spells as (
     select
-        'waiting' as waste_kind,
-        answered.opportunity_id,
+        {{ kind_no.waiting }} as kind_no,
+        answered.deal_no,
         answered.occurred_at as from_at,
         coalesce(answered.next_touch_at, run.as_of) as until_at
     from answered
@@ -119,8 +133,8 @@ spells as (
     union all
     -- the close date itself is still in time
     select
-        'overdue_close_date' as waste_kind,
-        deals.opportunity_id,
+        {{ kind_no.overdue_close_date }} as kind_no,
+        deals.deal_no,
         cast({{ dbt.dateadd('day', 1, 'deals.close_on') }} as timestamp) as from_at,
         run.as_of as until_at
     from deals
@@ -131,88 +145,83 @@ spells as (
 -- only while the deal was open
 open_spells as (
     select
-        spells.waste_kind,
-        spells.opportunity_id,
+        spells.kind_no,
+        spells.deal_no,
         greatest(spells.from_at, visits.entered_at) as from_at,
         least(spells.until_at, visits.until_at) as until_at
     from spells
     inner join open_visits as visits
         on
-            spells.opportunity_id = visits.opportunity_id
+            spells.deal_no = visits.deal_no
             and spells.until_at > visits.entered_at
             and (
                 spells.from_at < visits.until_at
                 -- overdue since this very instant: no time yet, and a deal to list
-                or (spells.waste_kind = 'overdue_close_date' and spells.from_at = visits.until_at)
+                or (spells.kind_no = {{ kind_no.overdue_close_date }} and spells.from_at = visits.until_at)
             )
     union all
     select * from visit_spells
 ),
 
--- spells of one kind never overlap in a deal: a touch lies in one of them
-spell_touches as (
+told as (
     select
-        open_spells.waste_kind,
-        open_spells.opportunity_id,
-        count(*) as touches
+        kind_no,
+        deal_no,
+        {{ elapsed_microseconds('from_at', 'until_at') }} as microseconds,
+        0 as touches
     from open_spells
-    inner join {{ ref('fct_activities') }} as touches
+    union all
+    -- spells of one kind never overlap in a deal: a touch lies in one of them
+    select
+        open_spells.kind_no,
+        open_spells.deal_no,
+        0 as microseconds,
+        1 as touches
+    from open_spells
+    inner join turns as touches
         on
-            open_spells.opportunity_id = touches.opportunity_id
-            and touches.direction = 'outbound'
+            open_spells.deal_no = touches.deal_no
+            and touches.is_outbound
             and open_spells.from_at <= touches.occurred_at
             and open_spells.until_at > touches.occurred_at
     -- a held meeting opens the wait for a follow-up: it is no work done in it
-    where open_spells.waste_kind <> 'waiting'
-    group by open_spells.waste_kind, open_spells.opportunity_id
-),
-
-spell_days as (
+    where open_spells.kind_no <> {{ kind_no.waiting }}
+    union all
+    -- what the record says is wasted although its history shows no open time for it
     select
-        waste_kind,
-        opportunity_id,
-        {{ days_of('sum(' ~ elapsed_microseconds('from_at', 'until_at') ~ ')') }} as waste_days
-    from open_spells
-    group by waste_kind, opportunity_id
-),
-
--- what the record says is wasted although its history shows no open time for it
-told_by_record as (
-    select
-        'lost_deal' as waste_kind,
-        opportunity_id
+        {{ kind_no.lost_deal }} as kind_no,
+        deal_no,
+        cast(null as bigint) as microseconds,
+        cast(null as integer) as touches
     from deals
     where is_lost
     union all
     select
-        'overdue_close_date' as waste_kind,
-        opportunity_id
+        kind_no,
+        deal_no,
+        cast(null as bigint) as microseconds,
+        cast(null as integer) as touches
     from spells
-    where waste_kind = 'overdue_close_date'
+    where kind_no = {{ kind_no.overdue_close_date }}
 ),
 
-listed as (
+summed as (
     select
-        waste_kind,
-        opportunity_id
-    from spell_days
-    union
-    select
-        waste_kind,
-        opportunity_id
-    from told_by_record
+        kind_no,
+        deal_no,
+        sum(microseconds) as microseconds,
+        sum(touches) as touches
+    from told
+    group by kind_no, deal_no
 )
 
 select
-    listed.waste_kind || ': ' || listed.opportunity_id as waste_key,
-    listed.waste_kind,
-    listed.opportunity_id,
+    kinds.waste_kind || ': ' || deals.opportunity_id as waste_key,
+    kinds.waste_kind,
+    deals.opportunity_id,
     deals.sales_process,
-    spell_days.waste_days,
-    case when spell_days.opportunity_id is not null then coalesce(spell_touches.touches, 0) end as touches
-from listed
-inner join deals on listed.opportunity_id = deals.opportunity_id
-left join spell_days
-    on listed.waste_kind = spell_days.waste_kind and listed.opportunity_id = spell_days.opportunity_id
-left join spell_touches
-    on listed.waste_kind = spell_touches.waste_kind and listed.opportunity_id = spell_touches.opportunity_id
+    {{ days_of('summed.microseconds') }} as waste_days,
+    cast(summed.touches as bigint) as touches
+from summed
+inner join kinds on summed.kind_no = kinds.kind_no
+inner join deals on summed.deal_no = deals.deal_no

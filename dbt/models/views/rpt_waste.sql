@@ -16,10 +16,7 @@ deals as (
 visits as (
     select
         visits.opportunity_id,
-        visits.visit_key,
         visits.sales_process,
-        visits.entered_at,
-        coalesce(visits.exited_at, {{ end_of_time() }}) as until_at,
         visits.days_in_stage,
         visits.is_start_imputed
     from {{ ref('fct_stage_visits') }} as visits
@@ -29,16 +26,12 @@ visits as (
 
 touches as (
     select
-        visits.sales_process,
-        count(*) as open_touches
-    from {{ ref('fct_activities') }} as activities
-    inner join visits
-        on
-            activities.opportunity_id = visits.opportunity_id
-            and activities.occurred_at >= visits.entered_at
-            and activities.occurred_at < visits.until_at
-    where activities.direction = 'outbound'
-    group by visits.sales_process
+        touches.sales_process,
+        sum(touches.touches) as open_touches
+    from {{ ref('fct_touch_stages') }} as touches
+    inner join {{ ref('dim_stage') }} as stages on touches.sales_process = stages.sales_process and touches.stage_name = stages.stage_name
+    where not stages.is_closed
+    group by touches.sales_process
 ),
 
 days as (
@@ -47,12 +40,6 @@ days as (
         {{ exact_sum('days_in_stage') }} as open_days
     from visits
     group by sales_process
-),
-
-active as (
-    select distinct opportunity_id
-    from {{ ref('fct_activities') }}
-    where opportunity_id is not null and (direction = 'outbound' or is_customer_response)
 ),
 
 imputed as (
@@ -72,13 +59,12 @@ scope as (
     select
         deals.sales_process,
         count(*) as n_deals,
-        count(active.opportunity_id) as n_active,
+        count(coalesce(deals.last_touch_at, deals.last_customer_response_at)) as n_active,
         sum(case when deals.is_lost is null then 1 else 0 end) as n_unmapped,
         sum(case when deals.is_open and deals.close_on is null then 1 else 0 end) as n_undated,
         sum(case when deals.is_set_aside then 1 else 0 end) as n_set_aside,
         count(imputed.opportunity_id) as n_imputed
     from deals
-    left join active on deals.opportunity_id = active.opportunity_id
     left join imputed on deals.opportunity_id = imputed.opportunity_id
     group by deals.sales_process
 ),

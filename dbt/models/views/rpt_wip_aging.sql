@@ -11,34 +11,44 @@ open_deals as (
     where is_open and not is_deleted
 ),
 
+-- millions of visits are sorted: stages by number
+stages as (
+    select
+        sales_process,
+        stage_name,
+        cast(row_number() over (order by sales_process, stage_name) as integer) as stage_no
+    from open_deals
+    group by sales_process, stage_name
+),
+
 -- each open deal among the closed visits of its stage, in one pass over both: comparing every deal with every visit grows with
 -- the square of the org
 dwells as (
     select
-        sales_process,
-        stage_name,
-        days_in_stage,
+        stages.stage_no,
+        visits.days_in_stage,
         cast(null as {{ dbt.type_string() }}) as opportunity_id,
         1 as closed
-    from {{ ref('fct_stage_visits') }}
-    where basis = 'reported' and not is_start_imputed and exit_kind not in ('open', 'deleted', 'merged')
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join stages on visits.sales_process = stages.sales_process and visits.stage_name = stages.stage_name
+    where visits.basis = 'reported' and not visits.is_start_imputed and visits.exit_kind not in ('open', 'deleted', 'merged')
     union all
     select
-        sales_process,
-        stage_name,
-        days_in_stage,
-        opportunity_id,
+        stages.stage_no,
+        open_deals.days_in_stage,
+        open_deals.opportunity_id,
         0 as closed
     from open_deals
+    inner join stages on open_deals.sales_process = stages.sales_process and open_deals.stage_name = stages.stage_name
 ),
 
 placed as (
     select
         opportunity_id,
-        sum(closed) over (partition by sales_process, stage_name) as n_closed,
+        sum(closed) over (partition by stage_no) as n_closed,
         -- peers of the same length count as no longer; a deal without a length has none below it
         case when days_in_stage is null then 0 else sum(closed) over (
-            partition by sales_process, stage_name
+            partition by stage_no
             order by days_in_stage nulls last
             range unbounded preceding
         ) end as n_no_longer
@@ -61,6 +71,7 @@ breaches as (
         {{ names_in_order('definitions.title', '; ') }} as breach_names,
         {{ names_in_order('definitions.fix', ' ') }} as fixes
     from {{ ref('fct_definition_verdicts') }} as verdicts
+    inner join open_deals on verdicts.record_id = open_deals.opportunity_id
     inner join {{ ref('dim_definition') }} as definitions on verdicts.definition_id = definitions.definition_id
     where verdicts.status = 'breached'
     group by verdicts.record_id
