@@ -21,7 +21,11 @@ bounded as (
         case when history.changed_at > run.as_of then history.deal_created_at else history.changed_at end as changed_at,
         history.change_no,
         history.is_start_imputed or history.changed_at > run.as_of as is_start_imputed,
-        case when history.next_changed_at <= run.as_of then history.next_changed_at end as next_changed_at
+        case when history.next_changed_at <= run.as_of then history.next_changed_at end as next_changed_at,
+        history.previous_stage_name,
+        history.previous_amount,
+        history.previous_currency_code,
+        history.previous_close_on
     from {{ ref('int_opportunity_history') }} as history
     cross join run
     where
@@ -43,20 +47,17 @@ select
     end as changed_until_at,
     bounded.next_changed_at is null and bounded.deleted_at is not null as is_ended_by_deletion,
     bounded.stage_name,
-    stages.stage_order,
-    case
-        when stages.stage_name is null then 'unmapped'
-        when not stages.is_closed then 'open'
-        when stages.is_won then 'won'
-        else 'lost'
-    end as standing,
     bounded.amount,
     bounded.currency_code,
     {{ corporate_amount('bounded.amount', 'bounded', 'run.corporate_currency') }} as amount_corporate,
     bounded.close_on,
-    bounded.is_start_imputed
+    bounded.is_start_imputed,
+    bounded.previous_stage_name,
+    bounded.previous_amount,
+    bounded.previous_currency_code,
+    {{ corporate_amount('bounded.previous_amount', 'bounded', 'run.corporate_currency', of='previous_') }} as previous_amount_corporate,
+    bounded.previous_close_on
 from bounded
 cross join run
-left join {{ ref('stg_control__stage_map') }} as stages
-    on bounded.sales_process = stages.sales_process and bounded.stage_name = stages.stage_name
 {{ join_currency_rates('bounded', 'bounded.close_on') }}
+{{ join_currency_rates('bounded', 'bounded.previous_close_on', of='previous_') }}

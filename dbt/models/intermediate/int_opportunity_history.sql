@@ -81,7 +81,10 @@ ordered as (
         *,
         row_number() over deal as change_no,
         lead(changed_at) over deal as next_changed_at,
-        lag(stage_name) over deal as previous_stage_name
+        lag(stage_name) over deal as previous_stage_name,
+        lag(amount) over deal as previous_amount,
+        lag(currency_code) over deal as previous_currency_code,
+        lag(close_on) over deal as previous_close_on
     from history
     window deal as (partition by opportunity_id order by changed_at, tie_1, tie_2)
 ),
@@ -109,6 +112,13 @@ select
     coalesce(numbered.currency_code, deals.currency_code) as currency_code,
     coalesce(numbered.changed_at, deals.deal_created_at) as changed_at,
     numbered.next_changed_at,
+    -- a cut at as_of takes nothing from before a state: what stood before it may be kept
+    numbered.previous_stage_name,
+    numbered.previous_amount,
+    case
+        when numbered.previous_stage_name is not null then coalesce(numbered.previous_currency_code, deals.currency_code)
+    end as previous_currency_code,
+    numbered.previous_close_on,
     numbered.opportunity_id is null as is_start_imputed,
     numbered.changed_by_id,
     deals.deal_created_at,

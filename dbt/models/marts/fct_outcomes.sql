@@ -6,10 +6,18 @@ with closings as (
         stage_name,
         is_won_stage,
         entered_at,
-        exit_kind = 'open' as is_standing,
-        row_number() over (partition by basis, opportunity_id order by visit_seq) as closing_no
+        exit_kind = 'open' as is_standing
     from {{ ref('fct_stage_visits') }}
     where is_closed_stage
+),
+
+first_closings as (
+    select
+        basis,
+        opportunity_id,
+        min_by(is_won_stage, visit_seq) as is_won_stage
+    from closings
+    group by basis, opportunity_id
 ),
 
 -- where the deal stood before it closed; unknown where the history does not end in the record's stage
@@ -75,8 +83,8 @@ judged as (
             false
         ) as is_outcome_changed
     from deals
-    left join closings as first_closings
-        on deals.basis = first_closings.basis and deals.opportunity_id = first_closings.opportunity_id and first_closings.closing_no = 1
+    left join first_closings
+        on deals.basis = first_closings.basis and deals.opportunity_id = first_closings.opportunity_id
 )
 
 select

@@ -27,6 +27,12 @@ held as (
     where scope = 'currency' and not is_overridden
 ),
 
+deleted as (
+    select opportunity_id
+    from {{ ref('fct_opportunities') }}
+    where is_deleted
+),
+
 -- what the CRM said while the deal stood in an open stage
 said as (
     select
@@ -38,6 +44,7 @@ said as (
         spans.probability,
         case when held.currency_code is null then spans.amount_corporate end as amount_corporate,
         spans.close_on,
+        case when deleted.opportunity_id is not null then 1 else 0 end as is_deleted,
         greatest(cast(ceil({{ week_number('spans.valid_from') }}) as integer), bounds.first_week_no) as from_week_no,
         least(
             cast(ceil({{ week_number('least(spans.valid_to, coalesce(visits.exited_at, run.as_of))') }}) as integer) - 1,
@@ -47,6 +54,7 @@ said as (
     inner join {{ ref('fct_stage_visits') }} as visits
         on spans.visit_id = visits.visit_id and visits.basis = 'reported'
     left join held on spans.currency_code = held.currency_code
+    left join deleted on spans.opportunity_id = deleted.opportunity_id
     cross join run
     cross join bounds
     where not spans.is_imputed and visits.is_mapped and not visits.is_closed_stage
@@ -81,11 +89,9 @@ judged as (
         weeks.fiscal_quarter,
         coalesce(on_mondays.close_on < weeks.ends_before, false) as is_due,
         {{ elapsed_days('on_mondays.entered_at', 'cast(weeks.week_starts_on as timestamp)') }} as age_days,
-        case when won_by_end.opportunity_id is not null then 1 else 0 end as is_won,
-        case when deals.is_deleted then 1 else 0 end as is_deleted
+        case when won_by_end.opportunity_id is not null then 1 else 0 end as is_won
     from on_mondays
     inner join weeks on on_mondays.week_no = weeks.week_no
-    inner join {{ ref('fct_opportunities') }} as deals on on_mondays.opportunity_id = deals.opportunity_id
     left join won_by_end
         on on_mondays.opportunity_id = won_by_end.opportunity_id and weeks.fiscal_quarter = won_by_end.fiscal_quarter
 )

@@ -19,32 +19,24 @@ first_week as (
 ),
 
 -- what an import dates before the first week counts in the first week: open deals must add up
-movements as (
+moved as (
     {%- for basis, model in (('reported', ref('fct_pipeline_movements')), ('defined', ref('fct_evidenced_movements'))) %}
     select
-        movements.*,
         '{{ basis }}' as basis,
-        greatest(movements.week_starts_on, first_week.week_starts_on) as in_week
+        movements.sales_process,
+        greatest(movements.week_starts_on, first_week.week_starts_on) as in_week,
+        movements.movement_kind,
+        count(*) as n_movements,
+        count(distinct movements.opportunity_id) as n_deals,
+        sum(movements.count_change) as count_change,
+        sum(movements.amount_change_corporate) as amount_change,
+        sum(movements.without_amount_change) as without_amount_change,
+        sum(movements.amount_corporate) as amount_moved
     from {{ model }} as movements
     cross join first_week
+    group by movements.sales_process, greatest(movements.week_starts_on, first_week.week_starts_on), movements.movement_kind
     {{ 'union all' if not loop.last }}
     {%- endfor %}
-),
-
-moved as (
-    select
-        basis,
-        sales_process,
-        in_week,
-        movement_kind,
-        count(*) as n_movements,
-        count(distinct opportunity_id) as n_deals,
-        sum(count_change) as count_change,
-        sum(amount_change_corporate) as amount_change,
-        sum(without_amount_change) as without_amount_change,
-        sum(amount_corporate) as amount_moved
-    from movements
-    group by basis, sales_process, in_week, movement_kind
 ),
 
 processes as (
@@ -52,7 +44,7 @@ processes as (
         basis,
         sales_process,
         min(in_week) as first_week_on
-    from movements
+    from moved
     group by basis, sales_process
 ),
 
