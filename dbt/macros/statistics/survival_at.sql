@@ -6,7 +6,7 @@
         min(survival) as survival,
         case
             when min(survival) > 0
-                then {{ ordered_sum('leavers / nullif(at_risk * (at_risk - leavers), 0)', 'duration_days') }}
+                then {{ ordered_sum('leavers / at_risk / nullif(at_risk - leavers, 0)', 'duration_days') }}
         end as greenwood
     from {{ life_table }}
     where duration_days <= {{ horizon }}

@@ -374,19 +374,43 @@ capacity as (
     group by seen.line_no, seen.week_starts_on
 ),
 
+shortest_p85 as (
+    select
+        line_no,
+        week_starts_on,
+        min(case when n_closed_visits >= minimum_n then p85_days end) over (
+            partition by line_no order by week_starts_on rows between current row and unbounded following
+        ) as p85_days
+    from limited
+),
+
+-- few visits ever get as old as the shortest p85 since they began: only they are looked up week by week
+long_visits as (
+    select
+        visits.line_no,
+        visits.entered_at,
+        coalesce(visits.exited_at, {{ end_of_time() }}) as exited_at
+    from visits
+    cross join first_week
+    inner join shortest_p85
+        on
+            visits.line_no = shortest_p85.line_no
+            and greatest(cast(date_trunc('week', visits.entered_at) as date), first_week.week_starts_on) = shortest_p85.week_starts_on
+    where {{ elapsed_days('visits.entered_at', 'coalesce(visits.exited_at, ' ~ end_of_time() ~ ')') }} > shortest_p85.p85_days
+),
+
 old_deals as (
     select
         limited.line_no,
         limited.week_starts_on,
-        avg(case when {{ elapsed_days('visits.entered_at', 'limited.week_ends_at') }} > limited.p85_days then 1.0 else 0.0 end)
-            as share_beyond_p85
+        count(*) as n
     from limited
-    inner join visits
+    inner join long_visits
         on
-            limited.line_no = visits.line_no
-            and limited.week_ends_at > visits.entered_at
-            and limited.week_ends_at <= coalesce(visits.exited_at, {{ end_of_time() }})
-    where limited.n_closed_visits >= limited.minimum_n
+            limited.line_no = long_visits.line_no
+            and limited.week_ends_at > long_visits.entered_at
+            and limited.week_ends_at <= long_visits.exited_at
+    where {{ elapsed_days('long_visits.entered_at', 'limited.week_ends_at') }} > limited.p85_days
     group by limited.line_no, limited.week_starts_on
 ),
 
@@ -396,7 +420,10 @@ measured as (
         coalesce(capacity.loaded_weeks, 0) as loaded_weeks,
         case when capacity.loaded_weeks >= 12 then capacity.p85_exits end as capacity_exits,
         case when limited.n_resolved >= limited.minimum_n then cast(limited.n_won as double) / limited.n_resolved end as p_win,
-        old_deals.share_beyond_p85,
+        case
+            when limited.n_closed_visits >= limited.minimum_n
+                then cast(coalesce(old_deals.n, 0) as double) / nullif(limited.end_wip, 0)
+        end as share_beyond_p85,
         case
             when limited.onward_yield is not null
                 then {{ wilson_bound('limited.went_on_12_weeks', 'limited.resolved_12_weeks', '+') }}

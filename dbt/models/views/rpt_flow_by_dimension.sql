@@ -211,21 +211,18 @@ observations as (
         group_no,
         duration_days,
         case when exit_no in (0, 3) then 0 when exit_no < {{ exit_kinds | length }} then 1 end as exit_no,
-        n
+        sum(n) as n
     from cells
     where not is_left_out
+    group by group_no, duration_days, case when exit_no in (0, 3) then 0 when exit_no < {{ exit_kinds | length }} then 1 end
 ),
 
 life as (
-    {{ competing_life_table('observations', ['group_no'], n='sum(n)') }}
-),
-
-incidence as (
-    {{ competing_incidence('life', ['group_no'], [[0], [1]]) }}
+    {{ competing_life_table('observations', ['group_no'], n='n') }}
 ),
 
 ends as (
-    {{ competing_ends('incidence', ['group_no'], '(select conversion_days from run)') }}
+    {{ competing_ends('life', ['group_no'], [[0], [1]], '(select conversion_days from run)') }}
 ),
 
 left_behind as (
@@ -234,13 +231,7 @@ left_behind as (
         min(case when survival <= 0.5 + 1e-12 then duration_days end) as p50_days,
         min(case when survival <= 0.15 + 1e-12 then duration_days end) as p85_days,
         min(survival) as survival_ever
-    from (
-        select
-            group_no,
-            duration_days,
-            survival_before * (1.0 - leavers / at_risk) as survival
-        from life
-    ) as survived
+    from life
     group by group_no
 ),
 

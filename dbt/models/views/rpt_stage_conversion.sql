@@ -120,20 +120,15 @@ life as (
     {{ competing_life_table('observations', ['group_no']) }}
 ),
 
-incidence as (
-    {{ competing_incidence('life', ['group_no'], exits) }}
-),
-
 ends as (
-    {{ competing_ends('incidence', ['group_no'], '(select conversion_days from run)') }}
+    {{ competing_ends('life', ['group_no'], exits, '(select conversion_days from run)') }}
 ),
 
 left_behind as (
     select
         life.group_no,
-        min(life.survival_before * (1.0 - life.leavers / life.at_risk)) as survival_ever,
-        min(case when life.duration_days <= run.conversion_days then life.survival_before * (1.0 - life.leavers / life.at_risk) end)
-            as survival_within
+        min(life.survival) as survival_ever,
+        min(case when life.duration_days <= run.conversion_days then life.survival end) as survival_within
     from life
     cross join run
     group by life.group_no

@@ -11,7 +11,7 @@ lines as (
         basis,
         sales_process,
         stage_name,
-        row_number() over (order by basis, sales_process, stage_name) as line_no
+        cast(row_number() over (order by basis, sales_process, stage_name) as integer) as line_no
     from {{ ref('fct_stage_visits') }}
     where is_mapped
     group by basis, sales_process, stage_name
@@ -22,7 +22,7 @@ observations as (
         lines.line_no,
         visits.stage_order,
         visits.days_in_stage as duration_days,
-        case when visits.exit_kind not in ('open', 'deleted', 'merged') then visits.exit_kind end as exit_kind,
+        cast(case when visits.exit_kind not in ('open', 'deleted', 'merged') then 1 end as smallint) as exit_kind,
         visits.exit_kind = 'open' as is_still_open
     from {{ ref('fct_stage_visits') }} as visits
     inner join lines
