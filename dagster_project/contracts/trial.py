@@ -243,10 +243,11 @@ def _copy(conformed: Path, scratch: Path) -> datetime:
 
 def _copy_tables(conformed: Path, scratch: Path, tables: Sequence[str]) -> datetime:
     with open_database(scratch) as connection:
-        connection.execute(f"ATTACH {literal(str(conformed))} AS home (READ_ONLY)")
+        # by the name that its views spell
+        connection.execute(f"ATTACH {literal(str(conformed))} AS conformed (READ_ONLY)")
         for table in tables:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.partition('.')[0]}")
-            connection.execute(f"CREATE TABLE {table} AS FROM home.{table}")
+            connection.execute(f"CREATE TABLE {table} AS FROM conformed.{table}")
         row = connection.execute("SELECT as_of FROM control.run").fetchone()
     assert row is not None
     as_of: datetime = row[0]
