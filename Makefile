@@ -47,9 +47,9 @@ lint: $(VENV)/.dev
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 tests/unit tests/architecture
 
-# tests of one file share what was built for them: one worker takes all of it
+# tests of one file share what was built for them: one worker takes all of it, in order of name, so that long ones do not come last
 integration: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/integration
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/integration
 
 coverage: $(VENV)/.dev ## do the 95 % intervals of conversion, medians and forecast cover the truth? 200 seeds
 	$(BIN)/python -m bench.coverage --seeds 200
