@@ -13,8 +13,8 @@ held as (
 is called where a deal leaves the pipeline at ends_at and no state follows, else NULL), stage_name, stage_order, standing (open, won,
 lost, unmapped), amount, currency_code, amount_corporate, close_on, is_start_imputed, and previous_standing, previous_stage_name,
 previous_stage_order, previous_amount, previous_currency_code, previous_amount_corporate, previous_close_on. `key_parts` are the
-columns that name a state; `held_currencies` stands before. One state may move a deal in several ways: it is asked once for each, in one pass. Money is the amount in
-corporate currency that may be told.
+columns that name a state; `held_currencies` stands before. One state may move a deal in several ways: it is asked once for each, in one
+pass. Money is the amount in corporate currency that may be told.
 -#}
 {% macro pipeline_movements(compared, key_parts) -%}
 select

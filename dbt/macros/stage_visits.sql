@@ -6,7 +6,8 @@ one row per observed stage:
     instant), gap_kind (how a visit ends that is followed by NULL), is_start_imputed, ended_at and ended_kind (the deal itself
     ended: deleted; else NULL)
 With `is_collapsed`, no two consecutive rows are of one stage, change_no (from 1) stands for tie_1 and tie_2, there is no
-gap_kind, and a row in no stage goes on as visit_seq 0; else they collapse here, and such rows are left out. `run` names a CTE of one row with as_of; without it nothing depends on as_of: instead of days, the rows tell
+gap_kind, and a row in no stage goes on as visit_seq 0; else they collapse here, and such rows are left out. `run` names a CTE of one row
+with as_of; without it nothing depends on as_of: instead of days, the rows tell
 microseconds_in_stage_before, of the deal's earlier visits to the stage. `carried`: columns of `changes` that go on as they are;
 `of_process`: a CTE with sales_process and the columns of it that every visit of the process gets.
 
