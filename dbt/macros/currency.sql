@@ -45,3 +45,12 @@ case
         else cast({{ amount }} / coalesce({{ of }}dated_rates.conversion_rate, {{ currencies }}.conversion_rate) as decimal(18, 2))
     end
 {%- endmacro %}
+
+{#- CTE `held`: the currencies whose money is withheld until someone vouches for it. -#}
+{% macro held_currencies() -%}
+held as (
+    select distinct scope_value as currency_code
+    from {{ ref('fct_held_scopes') }}
+    where scope = 'currency' and not is_overridden
+)
+{%- endmacro %}

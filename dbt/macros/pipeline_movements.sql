@@ -1,12 +1,3 @@
-{#- CTE `held`: the currencies whose money is withheld until someone vouches for it. -#}
-{% macro held_currencies() -%}
-held as (
-    select distinct scope_value as currency_code
-    from {{ ref('fct_held_scopes') }}
-    where scope = 'currency' and not is_overridden
-)
-{%- endmacro %}
-
 {#- What moved the open pipeline, of deals whose states follow each other; the readings of it, reported and evidenced, stand in models.
 
 `compared` names a CTE with one row per deal and state: opportunity_id, sales_process, change_no, starts_at, ends_at, left_as (what it

@@ -15,11 +15,7 @@ set_aside as (
 ),
 
 -- currencies whose amounts no total may carry
-held as (
-    select distinct scope_value as currency_code
-    from {{ ref('fct_held_scopes') }}
-    where scope = 'currency' and not is_overridden
-),
+{{ held_currencies() }},
 
 evidenced as (
     select

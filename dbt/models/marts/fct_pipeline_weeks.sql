@@ -21,11 +21,7 @@ bounds as (
     from weeks
 ),
 
-held as (
-    select distinct scope_value as currency_code
-    from {{ ref('fct_held_scopes') }}
-    where scope = 'currency' and not is_overridden
-),
+{{ held_currencies() }},
 
 deleted as (
     select opportunity_id
