@@ -283,7 +283,7 @@ def _leads(count: int, start: int, now: int, system: str) -> Iterator[str]:
         begun AS (
           SELECT drawn.*, d.i AS deal, d.account AS account, CASE WHEN d.i IS NOT NULL THEN d.created - wait - work - 60
             ELSE {start} + CAST(u('asked', drawn.i, 0) * {now - start - 3600} AS BIGINT) END AS sec
-          FROM drawn LEFT JOIN deal AS d ON d.i = drawn.i * {_DEALS_PER_LEAD} AND drawn.fate < 0.4)
+          FROM drawn LEFT JOIN deal AS d ON d.i = CASE WHEN drawn.fate < 0.4 THEN drawn.i * {_DEALS_PER_LEAD} END)
         SELECT *, row_number() OVER (ORDER BY sec, i) AS number, sec + wait AS worked, sec + wait + work AS ended,
           deal IS NOT NULL AS converts, fate < 0.95 AND sec + wait <= {now} AS is_worked,
           fate < 0.95 AND sec + wait + work <= {now} AS is_ended
