@@ -150,7 +150,7 @@ def figures(
             audit(apart.conformed, definitions, apart.state, as_of=row[0], run_id=name, record=False, process=process())
             builder = DbtBuild(dbt_project, apart)
             # what a stage entry asks for decides the evidenced stages, which were conformed by the definitions that hold
-            builder.build("conform", below="int_stage_evidence", tests=False)
+            builder.build("conform", below="int_deal_state", tests=False)
             builder.build("measure")
             apart.building.rename(apart.warehouse / f"{name}.duckdb")
         with duckdb.connect() as connection:

@@ -1,6 +1,6 @@
-{#- Increments of models that do not depend on as_of: work on what changed since the model last ran.
+{#- Increments: work on what changed since the model last ran. Two kinds of models do.
 
-Staged rows carry the batch that brought their version; a model keeps, per source, the newest batch that it has reflected, in rows
+Models that do not depend on as_of: staged rows carry the batch that brought their version; a model keeps, per source, the newest batch that it has reflected, in rows
 of its own. So what is committed and what is noted as reflected are one transaction, and a run that was cut off is made good by
 the next. A record that leaves a model stays in it as a row that says so: only then can it be replaced, and nothing is read twice.
 -#}
@@ -17,4 +17,61 @@ the next. A record that leaves a model stays in it as a row that says so: only t
 {#- Ends a `where` of such a model: of an increment, the keys of its CTE `concerned` (one column, concerned_id) alone. -#}
 {% macro and_concerned(column) -%}
     {%- if is_incremental() %} and {{ column }} in (select concerned.concerned_id from concerned){% endif -%}
+{%- endmacro %}
+
+{#- Models that know as_of, and of which all rows of a deal follow from what `int_deal_state` sums up of it: rows of the deals that
+it marks are deleted and made anew. Such a model is configured by `deal_by_deal`, and restricts what it reads to those deals.
+
+It holds whichever way as_of moves, since a deal whose inputs are the same has the same rows. `int_deals_reflected` closes the
+account: until it is built, a marked deal stays marked.
+-#}
+
+{#- The rows of deals that are made anew, out of the table: a pre_hook. -#}
+{% macro delete_marked_deals(column='opportunity_id') -%}
+    {%- if is_incremental() -%}
+    delete from {{ this }} where {{ column }} in {{ marked_deals() }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Ends a `where` of such a model: of an increment, the deals to be made anew alone. -#}
+{% macro and_marked(column) -%}
+    {%- set of = marked_deals() -%}
+    {%- if is_incremental() %} and {{ column }} in {{ of }}{% endif -%}
+{%- endmacro %}
+
+{% macro marked_deals() -%}
+    (select marked.opportunity_id from {{ ref('int_deal_state') }} as marked where marked.is_marked)
+{%- endmacro %}
+
+{#- A number for the values of a row: two rows of different values share one as good as never (64 bits). `of` is an alias, for all
+columns of it, or a list of expressions. -#}
+{% macro checksum(of) -%}
+    {{ return(adapter.dispatch('checksum', 'leanfunnel')(of)) }}
+{%- endmacro %}
+
+{% macro duckdb__checksum(of) -%}
+    hash({{ of if of is string else of | join(', ') }})
+{%- endmacro %}
+
+{% macro spark__checksum(of) -%}
+    xxhash64({{ of ~ '.*' if of is string else of | join(', ') }})
+{%- endmacro %}
+
+{#- Of all rows of a group, in whatever order. -#}
+{% macro sum_of_checksums(of) -%}
+    sum(cast({{ checksum(of) }} as decimal(38, 0)))
+{%- endmacro %}
+
+{#- For tests of what is built deal by deal: whether a deal was made anew, of the others nothing can have become wrong. Where all were,
+nothing is looked up. -#}
+{% macro is_marked(column) -%}
+    {%- set of = marked_deals() -%}
+    {%- set relation = ref('int_deal_state') -%}
+    {%- if not execute or load_relation(relation) is none -%}
+    true
+    {%- elif run_query("select count(*) as n from " ~ relation ~ " where not is_marked").columns[0].values()[0] == 0 -%}
+    true
+    {%- else -%}
+    {{ column }} in {{ of }}
+    {%- endif -%}
 {%- endmacro %}

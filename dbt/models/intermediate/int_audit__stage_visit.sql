@@ -1,9 +1,12 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals('record_id') }}", tags=['deal_by_deal']) }}
+
 with visits as (
     select
         *,
         lag(exit_kind) over (partition by opportunity_id order by visit_seq) as previous_exit_kind,
         lag(is_mapped) over (partition by opportunity_id order by visit_seq) as is_previous_mapped
     from {{ ref('int_stage_visits') }}
+    where true{{ and_marked('opportunity_id') }}
 )
 
 select

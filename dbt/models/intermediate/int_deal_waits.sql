@@ -1,9 +1,12 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals() }}", tags=['deal_by_deal']) }}
+
 -- millions of activities are sorted: deals by number
 with deals as (
     select
         opportunity_id,
         cast(row_number() over (order by opportunity_id) as integer) as deal_no
     from {{ ref('int_opportunities') }}
+    where true{{ and_marked('opportunity_id') }}
 ),
 
 exchanges as (
@@ -13,7 +16,8 @@ exchanges as (
         case when activities.direction = 'outbound' and not activities.is_customer_response then 1 else 0 end as is_touch
     from {{ ref('int_activities') }} as activities
     inner join deals on activities.opportunity_id = deals.opportunity_id
-    where activities.is_customer_response or activities.direction = 'outbound'
+    where
+        (activities.is_customer_response or activities.direction = 'outbound'){{ and_marked('activities.opportunity_id') }}
 ),
 
 counted as (
@@ -49,7 +53,7 @@ visits as (
         end as closed_at
     from {{ ref('int_stage_visits') }} as visits
     inner join deals on visits.opportunity_id = deals.opportunity_id
-    where visits.is_mapped
+    where visits.is_mapped{{ and_marked('visits.opportunity_id') }}
 ),
 
 -- each ends what waits since the one before

@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals() }}", tags=['deal_by_deal']) }}
+
 with run as (
     select * from {{ ref('stg_control__run') }}
 ),
@@ -13,7 +15,9 @@ dated as (
         ) as is_push
     from {{ ref('stg_salesforce__opportunity_history') }} as history
     cross join run
-    where history._extracted_at <= run.known_at and history.created_at <= run.as_of
+    where
+        history._extracted_at <= run.known_at
+        and history.created_at <= run.as_of{{ and_marked('history.opportunity_id') }}
 ),
 
 reviewed as (
@@ -21,7 +25,7 @@ reviewed as (
         opportunity_id,
         close_date_reviewed_on
     from {{ ref('stg_salesforce__opportunity') }}
-    where close_date_reviewed_on is not null
+    where close_date_reviewed_on is not null{{ and_marked('opportunity_id') }}
 ),
 
 -- all that is counted or dated per deal, one below the other: a single aggregation instead of a join for each
@@ -56,7 +60,7 @@ told as (
     where
         history._extracted_at <= run.known_at
         and history.created_at > run.as_of
-        and history.created_at > history._extracted_at
+        and history.created_at > history._extracted_at{{ and_marked('history.opportunity_id') }}
     union all
     select
         roles.opportunity_id,
@@ -68,7 +72,9 @@ told as (
         null as met_at
     from {{ ref('stg_salesforce__opportunity_contact_role') }} as roles
     cross join run
-    where roles.created_at <= run.as_of and (not roles.is_deleted or roles.last_modified_at > run.as_of)
+    where
+        roles.created_at <= run.as_of
+        and (not roles.is_deleted or roles.last_modified_at > run.as_of){{ and_marked('roles.opportunity_id') }}
     union all
     select
         opportunity_id,
@@ -79,7 +85,7 @@ told as (
         case when is_customer_response then occurred_at end as responded_at,
         case when is_meeting_held then occurred_at end as met_at
     from {{ ref('int_activities') }}
-    where opportunity_id is not null and (is_customer_response or is_meeting_held)
+    where opportunity_id is not null and (is_customer_response or is_meeting_held){{ and_marked('opportunity_id') }}
 ),
 
 evidence as (
@@ -109,3 +115,4 @@ select
     evidence.meeting_held_at
 from {{ ref('stg_salesforce__opportunity') }} as records
 left join evidence on records.opportunity_id = evidence.opportunity_id
+where true{{ and_marked('records.opportunity_id') }}

@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals() }}", tags=['deal_by_deal']) }}
+
 {#- Of the record, only what is known before the outcome; everything else is rebuilt as it stood at the entry. -#}
 {%- set record_traits = known_before_outcome(['lead_source', 'segment', 'opportunity_type']) -%}
 with run as (
@@ -15,7 +17,9 @@ entries as (
         entered_at,
         stages_skipped
     from {{ visits }}
-    where is_first_entry and is_mapped and not is_closed_stage and not is_start_imputed
+    where
+        is_first_entry and is_mapped and not is_closed_stage
+        and not is_start_imputed{{ and_marked('opportunity_id') }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -53,6 +57,7 @@ contacts as (
         min(roles.created_at) as created_at
     from {{ ref('stg_salesforce__opportunity_contact_role') }} as roles
     left join {{ ref('int_merged_records') }} as merged_away on roles.contact_id = merged_away.loser_id
+    where true{{ and_marked('roles.opportunity_id') }}
     group by roles.opportunity_id, coalesce(merged_away.master_id, roles.contact_id)
 ),
 
@@ -78,7 +83,7 @@ roles_grown as (
 deals_with_roles_lost as (
     select distinct opportunity_id
     from {{ ref('stg_salesforce__opportunity_contact_role') }}
-    where is_deleted
+    where is_deleted{{ and_marked('opportunity_id') }}
 ),
 
 -- both bases enter mostly at the same instants: what stood then is looked up once for each
@@ -108,6 +113,7 @@ numbered_responses as (
         responded_at,
         row_number() over (partition by opportunity_id order by responded_at) as response_no
     from {{ ref('int_customer_responses') }}
+    where true{{ and_marked('opportunity_id') }}
 ),
 
 responses as (
@@ -128,7 +134,7 @@ met as (
     from {{ ref('int_activities') }} as meetings
     inner join {{ ref('int_meeting_attendees') }} as attendees on meetings.activity_id = attendees.event_id
     left join {{ ref('int_merged_records') }} as merged_away on attendees.person_id = merged_away.loser_id
-    where meetings.is_meeting_held and meetings.opportunity_id is not null
+    where meetings.is_meeting_held and meetings.opportunity_id is not null{{ and_marked('meetings.opportunity_id') }}
     group by meetings.opportunity_id, coalesce(merged_away.master_id, attendees.person_id)
 ),
 
@@ -156,7 +162,7 @@ amounts as (
         min(history.created_at) as first_amount_at
     from {{ ref('stg_salesforce__opportunity_history') }} as history
     cross join run
-    where history.amount > 0 and history._extracted_at <= run.known_at
+    where history.amount > 0 and history._extracted_at <= run.known_at{{ and_marked('history.opportunity_id') }}
     group by history.opportunity_id
 )
 

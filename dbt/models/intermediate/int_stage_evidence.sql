@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals() }}", tags=['deal_by_deal']) }}
+
 {%- set rules = entry_rules() -%}
 
 with run as (
@@ -19,6 +21,7 @@ opportunities as (
         amount,
         last_modified_at
     from {{ ref('int_opportunities') }}
+    where true{{ and_marked('opportunity_id') }}
 ),
 
 meetings as (
@@ -26,7 +29,7 @@ meetings as (
         opportunity_id,
         min(occurred_at) as meeting_held_at
     from {{ ref('int_activities') }}
-    where is_meeting_held and opportunity_id is not null
+    where is_meeting_held and opportunity_id is not null{{ and_marked('opportunity_id') }}
     group by opportunity_id
 ),
 
@@ -42,7 +45,9 @@ sightings as (
         cast(null as timestamp) as meeting_held_at
     from {{ ref('stg_salesforce__opportunity_history') }} as history
     cross join run
-    where history.created_at <= run.as_of and history._extracted_at <= run.known_at
+    where
+        history.created_at <= run.as_of
+        and history._extracted_at <= run.known_at{{ and_marked('history.opportunity_id') }}
     union all
     select
         opportunity_id,
@@ -67,7 +72,9 @@ sightings as (
         cast(null as timestamp) as meeting_held_at
     from {{ ref('stg_salesforce__opportunity_contact_role') }} as roles
     cross join run
-    where roles.created_at <= run.as_of and (not roles.is_deleted or roles.last_modified_at > run.as_of)
+    where
+        roles.created_at <= run.as_of
+        and (not roles.is_deleted or roles.last_modified_at > run.as_of){{ and_marked('roles.opportunity_id') }}
     union all
     select
         opportunity_id,

@@ -3,6 +3,7 @@
 
 with visits as (
     select * from {{ ref('int_stage_visits') }}
+    where {{ is_marked('opportunity_id') }}
 ),
 
 entered as (

@@ -12,6 +12,9 @@ inner join {{ ref('int_stage_visits') }} as reported
         and evidenced.entered_at < coalesce(reported.exited_at, {{ end_of_time() }})
         and reported.entered_at < coalesce(evidenced.exited_at, {{ end_of_time() }})
 where
-    not reported.is_mapped
-    or evidenced.stage_order > reported.stage_order
-    or (reported.is_closed_stage and evidenced.stage_name <> reported.stage_name)
+    {{ is_marked('evidenced.opportunity_id') }}
+    and (
+        not reported.is_mapped
+        or evidenced.stage_order > reported.stage_order
+        or (reported.is_closed_stage and evidenced.stage_name <> reported.stage_name)
+    )

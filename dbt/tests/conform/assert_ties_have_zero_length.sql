@@ -4,6 +4,9 @@
 select *
 from {{ ref('int_stage_visits') }}
 where
-    is_tie is distinct from coalesce(exited_at = entered_at and exit_kind <> 'deleted', false)
-    or (is_tie and days_in_stage <> 0)
-    or days_in_stage < 0
+    {{ is_marked('opportunity_id') }}
+    and (
+        is_tie is distinct from coalesce(exited_at = entered_at and exit_kind <> 'deleted', false)
+        or (is_tie and days_in_stage <> 0)
+        or days_in_stage < 0
+    )

@@ -10,6 +10,7 @@ with linked as (
         exited_at,
         lead(entered_at) over (partition by opportunity_id order by visit_seq) as next_entered_at
     from {{ ref('int_stage_visits') }}
+    where {{ is_marked('opportunity_id') }}
 )
 
 select *

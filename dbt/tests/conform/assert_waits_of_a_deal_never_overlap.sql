@@ -7,6 +7,7 @@ with waits as (
         ended_at,
         lead(began_at) over (partition by opportunity_id order by began_at) as next_began_at
     from {{ ref('int_deal_waits') }}
+    where {{ is_marked('opportunity_id') }}
 )
 
 select wait_id
