@@ -72,27 +72,36 @@ def write_verdicts(
     """
     connection.execute("CREATE OR REPLACE TEMP TABLE failing (part INTEGER, row_key VARCHAR, observed VARCHAR)")
     relation = definition.audited.relation
-    raw = _one(connection, f"SELECT count(*) FROM {relation}")
     variants = definition.variants
     checks = [
         (n, part, check) for n, one in enumerate(variants) for part, (check, _) in enumerate(one.definition.checks)
     ]
     applying = [conditions.conjunction_sql(variant.conditions) for variant in variants]
-    sizes = [_one(connection, f"SELECT count(*) FROM {relation} WHERE {applies}") for applies in applying]
+    raw, *sizes = _row(
+        connection,
+        f"SELECT {', '.join(['count(*)', *(f'count(*) FILTER ({applies})' for applies in applying)])} FROM {relation}",
+    )
+    # an entity may have millions of rows: those that any check names are looked up in one pass
+    named, holds, observed = [], [], []
     for part, (number, place, expectation) in enumerate(checks):
-        answer, applies, applicable = answers[check_key(definition, number, place)], applying[number], sizes[number]
-        found = 0
+        answer = answers[check_key(definition, number, place)]
         if answer["unexpected_count"]:
             query = str(answer["unexpected_index_query"]).rstrip().rstrip(";")
             present = "TRUE" if expectation.expectation == _NOT_NULL else f"NOT {_missing(expectation)}"
-            connection.execute(
-                f"INSERT INTO failing SELECT {part}, row_key, {_observed(definition, expectation, types)} "
-                f"FROM {relation} WHERE ({applies}) AND {present} AND row_key IN (SELECT row_key FROM ({query}))"
-            )
-            found = _one(connection, f"SELECT count(*) FROM failing WHERE part = {part}")
+            named.append(f"SELECT {part} AS part, row_key AS named_key FROM ({query})")
+            holds.append(f"WHEN {part} THEN ({applying[number]}) AND {present}")
+            observed.append(f"WHEN {part} THEN {_observed(definition, expectation, types)}")
+    if named:
+        connection.execute(
+            f"INSERT INTO failing SELECT part, row_key, CASE part {' '.join(observed)} END FROM {relation} "
+            f"INNER JOIN ({' UNION ALL '.join(named)}) AS named ON row_key = named_key WHERE CASE part {' '.join(holds)} END"
+        )
+    found = dict(connection.execute("SELECT part, count(*) FROM failing GROUP BY part").fetchall())
+    for part, (number, place, expectation) in enumerate(checks):
+        answer = answers[check_key(definition, number, place)]
         for what, ours, theirs in (
-            ("failing rows", found, answer["unexpected_count"]),
-            ("rows the rule applies to", applicable, answer["element_count"]),
+            ("failing rows", found.get(part, 0), answer["unexpected_count"]),
+            ("rows the rule applies to", sizes[number], answer["element_count"]),
         ):
             if ours != theirs:
                 raise ContractError(
@@ -120,16 +129,21 @@ def write_verdicts(
         "CASE WHEN status = 'breached' THEN observed END, CASE WHEN status = 'unknown' THEN cause END, sales_process, owner_id, threshold "
         f"FROM {judged} WHERE status IN ('breached', 'unknown') ORDER BY row_key"
     )
-    by_team = f"LEFT JOIN {OWNERS} AS o ON o.owner_id = judged.owner_id" if teams and owner != "NULL::VARCHAR" else ""
-    team = "o.team_id, o.team_name" if by_team else "NULL::VARCHAR, NULL::VARCHAR"
+    has_team = teams and owner != "NULL::VARCHAR"
+    by_team = f"LEFT JOIN {OWNERS} AS o ON o.owner_id = counted.owner_id" if has_team else ""
+    team = "o.team_id, o.team_name" if has_team else "NULL::VARCHAR AS team_id, NULL::VARCHAR AS team_name"
     met = "'met', 'breached'" if definition.kind == "signal" else "'met'"
     broken = "FALSE" if definition.kind == "signal" else "status = 'breached'"
+    # rows are counted before their owner's team is looked up
     connection.execute(
-        f"INSERT INTO audit.definition_count SELECT NULL, {literal(definition.id)}, {definition.version}, sales_process, {team}, "
-        f"count(*), count(*) FILTER (status IN ({met})), count(*) FILTER ({broken}), count(*) FILTER (status = 'not_applicable'), "
-        "count(*) FILTER (status = 'unknown'), nullif(array_to_string(list_transform(map_entries(histogram(cause) "
-        "FILTER (status = 'unknown')), pair -> pair.key || ': ' || pair.value), '; '), '') "
-        f"FROM {judged} {by_team} GROUP BY ALL"
+        "INSERT INTO audit.definition_count WITH counted AS ("
+        "SELECT sales_process, owner_id, status, CASE WHEN status = 'unknown' THEN cause END AS cause, count(*) AS n "
+        f"FROM {judged} GROUP BY ALL), of_teams AS ("
+        f"SELECT sales_process, {team}, status, cause, sum(n)::BIGINT AS n FROM counted {by_team} GROUP BY ALL) "
+        f"SELECT NULL, {literal(definition.id)}, {definition.version}, sales_process, team_id, team_name, sum(n), "
+        f"coalesce(sum(n) FILTER (status IN ({met})), 0), coalesce(sum(n) FILTER ({broken}), 0), "
+        "coalesce(sum(n) FILTER (status = 'not_applicable'), 0), coalesce(sum(n) FILTER (status = 'unknown'), 0), "
+        "string_agg(cause || ': ' || n, '; ' ORDER BY cause) FROM of_teams GROUP BY sales_process, team_id, team_name"
     )
     if (share := definition.hold_above_share) is not None:
         column = SCOPES[definition.stop_scope][1]
@@ -218,6 +232,10 @@ def _observed(definition: Definition, expectation: Expectation, types: Mapping[s
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
+    return _row(connection, query)[0]
+
+
+def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     row = connection.execute(query).fetchone()
     assert row is not None
-    return row[0]
+    return row

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 select
     activity_id as response_id,
     opportunity_id,

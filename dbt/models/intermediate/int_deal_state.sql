@@ -46,8 +46,9 @@ activities as (
 people as (
     select
         met.opportunity_id,
-        {{ sum_of_checksums(['met.record_id', 'coalesce(merged_away.master_id, met.person_id)', 'met.since_at', 'met.until_at', 'met.is_over']) }}
-            as checksum
+        {{ sum_of_checksums([
+            'met.record_id', 'coalesce(merged_away.master_id, met.person_id)', 'met.since_at', 'met.until_at', 'met.is_over',
+        ]) }} as checksum
     from (
         select
             meetings.opportunity_id,
@@ -90,11 +91,22 @@ states as (
     select
         records.opportunity_id,
         {{ checksum([
-            'records._batch_seq', checksum('deals'), 'history.newest_batch', 'history.n_until', 'activities.checksum', 'people.checksum',
-            'accounts.surviving_account_id', 'accounts.industry', 'accounts.created_at', 'first_wins.first_won_at', 'asked.checksum',
+            'records._batch_seq',
+            'records.last_modified_at <= run.as_of',
+            checksum('deals'),
+            'history.newest_batch',
+            'history.n_until',
+            'activities.checksum',
+            'people.checksum',
+            'accounts.surviving_account_id',
+            'accounts.industry',
+            'accounts.created_at',
+            'first_wins.first_won_at',
+            'asked.checksum',
         ]) }} as inputs
     from {{ ref('stg_salesforce__opportunity') }} as records
     cross join asked
+    cross join run
     left join {{ ref('int_opportunities') }} as deals on records.opportunity_id = deals.opportunity_id
     left join history on records.opportunity_id = history.opportunity_id
     left join activities on records.opportunity_id = activities.opportunity_id

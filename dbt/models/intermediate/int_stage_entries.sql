@@ -30,23 +30,23 @@ deals as (
         {%- for trait in record_traits %}
         deals.{{ trait }},
         {%- endfor %}
-        deals.is_won,
-        deals.is_deleted,
-        deals.closed_at,
         accounts.surviving_account_id,
         accounts.industry,
         accounts.created_at as account_created_at
     from {{ ref('int_opportunities') }} as deals
     left join {{ ref('int_accounts') }} as accounts on deals.account_id = accounts.account_id
+    where true{{ and_marked('deals.opportunity_id') }}
 ),
 
+-- of all deals of the account
 first_wins as (
     select
-        surviving_account_id,
-        min(closed_at) as first_won_at
-    from deals
-    where is_won and not is_deleted and surviving_account_id is not null
-    group by surviving_account_id
+        accounts.surviving_account_id,
+        min(deals.closed_at) as first_won_at
+    from {{ ref('int_opportunities') }} as deals
+    inner join {{ ref('int_accounts') }} as accounts on deals.account_id = accounts.account_id
+    where deals.is_won and not deals.is_deleted
+    group by accounts.surviving_account_id
 ),
 
 -- what only grows is told by when the first and the nth was there; so is who has a role, on deals that never lost one
