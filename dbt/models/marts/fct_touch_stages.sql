@@ -1,16 +1,7 @@
-with deals as (
-    select
-        opportunity_id,
-        sales_process,
-        is_open,
-        is_set_aside,
-        cast(row_number() over (order by opportunity_id) as integer) as deal_no
-    from {{ ref('fct_opportunities') }}
-    where not is_deleted
-),
-
--- millions of touches are sorted, joined and grouped: deals, stages and kinds by number, told in words again at the end
-stages as (
+{%- set kind_no = "case activity_kind when 'task' then 1 when 'event' then 2 else 3 end" -%}
+-- millions of touches are sorted, joined and grouped: deals, stages and kinds by number, told in words again at the end, where
+-- deleted deals go too
+with stages as (
     select
         stage_name,
         cast(row_number() over (order by stage_name) as smallint) as stage_no
@@ -18,67 +9,69 @@ stages as (
     group by stage_name
 ),
 
-visits as (
+-- one CTE each: of both together, all rows would be kept with their basis, and read twice
+{%- for name, basis in (('reported', 'reported'), ('evidenced', 'defined')) %}
+{{ name }}_visits as (
     select
-        visits.basis,
-        deals.deal_no,
+        {{ deal_key('visits.opportunity_id') }} as deal_key,
         visits.entered_at,
         coalesce(visits.exited_at, {{ end_of_time() }}) as until_at,
         stages.stage_no
     from {{ ref('fct_stage_visits') }} as visits
-    inner join deals on visits.opportunity_id = deals.opportunity_id
     inner join stages on visits.stage_name = stages.stage_name
+    where visits.basis = '{{ basis }}'
 ),
-
-activities as (
+{% endfor %}
+-- a turn in one number, so that it is sorted as one: 100 for a touch, ten times the kind, and 1 for a response
+turn_numbers as (
     select
-        deals.deal_no,
-        cast(case activities.activity_kind when 'task' then 1 when 'event' then 2 else 3 end as smallint) as kind_no,
-        activities.occurred_at,
-        activities.direction = 'outbound' as is_touch,
-        activities.is_customer_response as is_response
-    from {{ ref('fct_activities') }} as activities
-    inner join deals on activities.opportunity_id = deals.opportunity_id
-    where activities.is_customer_response or activities.direction in ('outbound', 'unknown')
+        {{ deal_key('opportunity_id') }} as deal_key,
+        occurred_at,
+        cast(
+            case when direction = 'outbound' then 100 else 0 end
+            + 10 * {{ kind_no }}
+            + case when is_customer_response then 1 else 0 end as smallint
+        ) as turn_no
+    from {{ ref('fct_activities') }}
+    where opportunity_id is not null and (is_customer_response or direction = 'outbound')
 ),
 
 -- an answer is credited to the last touch before it, as in the ball's rule: of one instant, the touch comes after the answer;
 -- a meeting held is a touch and its own answer
 turns as (
     select
-        deal_no,
-        kind_no,
+        deal_key,
         occurred_at,
-        is_touch,
-        is_response,
-        last_value(case when is_touch then kind_no end ignore nulls) over so_far as touch_kind_no,
-        last_value(case when is_touch then occurred_at end ignore nulls) over so_far as touched_at,
-        -- the first answer after a touch
-        is_touch or lag(is_touch and not is_response) over deal as is_first_response,
-        lead(is_touch) over deal is null as is_last
-    from activities
-    where is_touch or is_response
+        turn_no,
+        last_value(case when turn_no >= 100 then turn_no end ignore nulls) over so_far as touch_no,
+        last_value(case when turn_no >= 100 then occurred_at end ignore nulls) over so_far as touched_at,
+        lag(turn_no) over deal as turn_no_before,
+        lead(turn_no) over deal is null as is_last
+    from turn_numbers
     window
-        deal as (partition by deal_no order by occurred_at, is_touch, kind_no, is_response),
-        so_far as (partition by deal_no order by occurred_at, is_touch, kind_no, is_response rows unbounded preceding)
+        deal as (partition by deal_key order by occurred_at, turn_no),
+        so_far as (partition by deal_key order by occurred_at, turn_no rows unbounded preceding)
 ),
 
 lines as (
     select
-        deal_no,
-        coalesce(touch_kind_no, 0) as kind_no,
+        deal_key,
+        case when touch_no is null then 0 when touch_no < 120 then 1 when touch_no < 130 then 2 else 3 end as kind_no,
         coalesce(touched_at, occurred_at) as staged_at,
         touched_at,
-        is_touch,
-        is_response,
-        is_response and touched_at is not null and is_first_response as is_answer,
-        is_touch and is_last and not is_response as is_waiting,
-        case when is_response then occurred_at end as responded_at
+        turn_no >= 100 as is_touch,
+        turn_no % 2 = 1 as is_response,
+        -- the first answer after a touch
+        turn_no % 2 = 1
+        and touched_at is not null
+        and (turn_no >= 100 or (turn_no_before >= 100 and turn_no_before % 2 = 0)) as is_answer,
+        turn_no >= 100 and is_last and turn_no % 2 = 0 as is_waiting,
+        case when turn_no % 2 = 1 then occurred_at end as responded_at
     from turns
     union all
     select
-        deal_no,
-        kind_no,
+        {{ deal_key('opportunity_id') }} as deal_key,
+        {{ kind_no }} as kind_no,
         occurred_at as staged_at,
         cast(null as timestamp) as touched_at,
         false as is_touch,
@@ -86,13 +79,13 @@ lines as (
         false as is_answer,
         false as is_waiting,
         cast(null as timestamp) as responded_at
-    from activities
-    where not is_touch and not is_response
+    from {{ ref('fct_activities') }}
+    where direction = 'unknown' and not is_customer_response
 ),
 
 staged as (
     select
-        lines.deal_no,
+        lines.deal_key,
         lines.kind_no,
         reported.stage_no,
         evidenced.stage_no as evidenced_stage_no,
@@ -104,19 +97,17 @@ staged as (
         max(lines.touched_at) as last_touch_at,
         max(lines.responded_at) as last_response_at
     from lines
-    left join visits as reported
+    left join reported_visits as reported
         on
-            lines.deal_no = reported.deal_no
-            and reported.basis = 'reported'
+            lines.deal_key = reported.deal_key
             and lines.staged_at >= reported.entered_at
             and lines.staged_at < reported.until_at
-    left join visits as evidenced
+    left join evidenced_visits as evidenced
         on
-            lines.deal_no = evidenced.deal_no
-            and evidenced.basis = 'defined'
+            lines.deal_key = evidenced.deal_key
             and lines.staged_at >= evidenced.entered_at
             and lines.staged_at < evidenced.until_at
-    group by lines.deal_no, lines.kind_no, reported.stage_no, evidenced.stage_no
+    group by lines.deal_key, lines.kind_no, reported.stage_no, evidenced.stage_no
 )
 
 select
@@ -124,7 +115,7 @@ select
     deals.sales_process,
     reported.stage_name,
     evidenced.stage_name as evidenced_stage_name,
-    {{ evidenced_part('deals.is_set_aside', 'reported.stage_name', 'evidenced.stage_name') }} as evidenced_in,
+    {{ evidenced_part('deals.is_set_aside', 'staged.stage_no', 'staged.evidenced_stage_no') }} as evidenced_in,
     case staged.kind_no when 0 then 'unprompted' when 1 then 'task' when 2 then 'event' else 'email' end as activity_kind,
     staged.touches,
     staged.touches_answered,
@@ -134,6 +125,7 @@ select
     staged.last_touch_at,
     staged.last_response_at
 from staged
-inner join deals on staged.deal_no = deals.deal_no
+inner join {{ ref('fct_opportunities') }} as deals on staged.deal_key = {{ deal_key('deals.opportunity_id') }}
 left join stages as reported on staged.stage_no = reported.stage_no
 left join stages as evidenced on staged.evidenced_stage_no = evidenced.stage_no
+where not deals.is_deleted
