@@ -2,7 +2,7 @@ with run as (
     select as_of from {{ ref('stg_control__run') }}
 ),
 
--- millions of visits are joined and grouped: stages by number, which is told in words again at the end
+-- millions of visits are joined and grouped: deals and stages by number; a stage is told in words again at the end
 stages as (
     select
         stage_name,
@@ -14,7 +14,7 @@ stages as (
 {% for basis in ['reported', 'defined'] -%}
 {{ basis }} as (
     select
-        visits.opportunity_id,
+        {{ deal_key('visits.opportunity_id') }} as deal_key,
         visits.visit_seq,
         stages.stage_no,
         visits.stage_order,
@@ -32,7 +32,7 @@ stages as (
 -- a visit without length holds one instant, and so does what was evidenced then
 met as (
     select
-        visits.opportunity_id,
+        visits.deal_key,
         visits.visit_seq,
         evidenced.stage_no,
         evidenced.stage_no = visits.stage_no as is_same,
@@ -50,7 +50,7 @@ met as (
     from reported as visits
     inner join defined as evidenced
         on
-            visits.opportunity_id = evidenced.opportunity_id
+            visits.deal_key = evidenced.deal_key
             and visits.until_at >= evidenced.entered_at
             and visits.entered_at <= evidenced.until_at
             and (visits.stage_no = evidenced.stage_no or visits.stage_order > evidenced.stage_order)
@@ -59,14 +59,20 @@ met as (
 -- the stage itself comes before the others: its number is raised above theirs
 found as (
     select
-        opportunity_id,
+        deal_key,
         visit_seq,
         max(case when is_at_entry then stage_no + case when is_same then 1000000 else 0 end end) % 1000000 as stage_no_at_entry,
         max(case when is_at_end then stage_no + case when is_same then 1000000 else 0 end end) % 1000000 as stage_no_at_end,
         sum(case when is_same then microseconds else 0 end) as microseconds_same,
         sum(case when is_same then 0 else microseconds end) as microseconds_earlier
     from met
-    group by opportunity_id, visit_seq
+    group by deal_key, visit_seq
+),
+
+set_aside as (
+    select {{ deal_key('opportunity_id') }} as deal_key
+    from {{ ref('fct_opportunities') }}
+    where is_set_aside
 )
 
 select
@@ -75,16 +81,16 @@ select
     visits.sales_process,
     visits.stage_name,
     at_entry.stage_name as evidenced_stage_at_entry,
-    {{ evidenced_part('deals.is_set_aside', 'visits.stage_name', 'at_entry.stage_name') }} as evidenced_at_entry,
+    {{ evidenced_part('set_aside.deal_key is not null', 'visits.stage_name', 'at_entry.stage_name') }} as evidenced_at_entry,
     at_end.stage_name as evidenced_stage_at_end,
-    {{ evidenced_part('deals.is_set_aside', 'visits.stage_name', 'at_end.stage_name') }} as evidenced_at_end,
+    {{ evidenced_part('set_aside.deal_key is not null', 'visits.stage_name', 'at_end.stage_name') }} as evidenced_at_end,
     {{ exact_seconds('visits.entered_at', 'coalesce(visits.exited_at, run.as_of)') }} as seconds,
     cast(coalesce(found.microseconds_same, 0) * 0.000001 as decimal(28, 6)) as seconds_same,
     cast(coalesce(found.microseconds_earlier, 0) * 0.000001 as decimal(28, 6)) as seconds_earlier
 from {{ ref('fct_stage_visits') }} as visits
 cross join run
-inner join {{ ref('fct_opportunities') }} as deals on visits.opportunity_id = deals.opportunity_id
-left join found on visits.opportunity_id = found.opportunity_id and visits.visit_seq = found.visit_seq
+left join set_aside on {{ deal_key('visits.opportunity_id') }} = set_aside.deal_key
+left join found on {{ deal_key('visits.opportunity_id') }} = found.deal_key and visits.visit_seq = found.visit_seq
 left join stages as at_entry on found.stage_no_at_entry = at_entry.stage_no
 left join stages as at_end on found.stage_no_at_end = at_end.stage_no
 where visits.basis = 'reported'
