@@ -56,7 +56,7 @@ deals as (
     where not is_deleted
 ),
 
--- one pass over the visits; all that is told of them is summed from here
+-- one pass over the visits; all that is told of them is summed from here. Visits are joined by number, as deals are: there are millions
 visits as (
     select
         visits.sales_process,
@@ -66,15 +66,16 @@ visits as (
         visits.is_first_entry,
         visits.is_left_truncated or visits.is_start_imputed as is_left_out,
         visits.exit_kind,
-        cast(extract(year from visits.entered_at) as {{ dbt.type_string() }}) || '-Q'
-        || cast(extract(quarter from visits.entered_at) as {{ dbt.type_string() }}) as quarter,
+        extract(year from visits.entered_at) as year_no,
+        extract(quarter from visits.entered_at) as quarter_no,
         {{ elapsed_days('visits.entered_at', 'run.as_of') }} >= run.conversion_days as is_mature,
         visits.days_in_stage <= run.conversion_days as is_within,
         evidence.evidenced_at_entry,
         evidence.evidenced_stage_at_end,
         evidence.evidenced_at_end
     from {{ ref('fct_stage_visits') }} as visits
-    inner join {{ ref('fct_visit_evidence') }} as evidence on visits.visit_key = evidence.visit_key
+    inner join {{ ref('fct_visit_evidence') }} as evidence
+        on {{ checksum(['visits.visit_key']) }} = {{ checksum(['evidence.visit_key']) }}
     cross join run
     where visits.basis = 'reported' and visits.is_mapped
 ),
@@ -82,7 +83,7 @@ visits as (
 visit_counts as (
     {%- set told_by = [
         'sales_process', 'stage_name', 'is_closed_stage', 'is_start_imputed', 'is_first_entry', 'is_left_out', 'exit_kind',
-        'quarter', 'is_mature', 'is_within', 'evidenced_at_entry', 'evidenced_stage_at_end', 'evidenced_at_end'
+        'year_no', 'quarter_no', 'is_mature', 'is_within', 'evidenced_at_entry', 'evidenced_stage_at_end', 'evidenced_at_end'
     ] %}
     select
         {%- for column in told_by %}
@@ -102,7 +103,7 @@ entry_cohorts as (
     union all
     select
         visit_counts.*,
-        visit_counts.quarter as cohort
+        cast(visit_counts.year_no as {{ dbt.type_string() }}) || '-Q' || cast(visit_counts.quarter_no as {{ dbt.type_string() }}) as cohort
     from visit_counts
     where visit_counts.is_first_entry and not visit_counts.is_closed_stage
 ),
@@ -126,37 +127,38 @@ ladder as (
     select
         sales_process,
         stage_name,
-        row_number() over (partition by sales_process order by stage_order, stage_name) as rung
+        row_number() over (partition by sales_process order by stage_order, stage_name) as rung,
+        dense_rank() over (order by sales_process) as process_no
     from {{ ref('dim_stage') }}
     where is_won or not is_closed
 ),
 
 furthest as (
     select
-        visits.sales_process,
-        visits.opportunity_id,
+        ladder.process_no,
+        {{ deal_key('visits.opportunity_id') }} as deal_key,
         max(case when visits.basis = 'reported' then ladder.rung end) as reported_rung,
         coalesce(max(case when visits.basis = 'defined' then ladder.rung end), 0) as evidenced_rung
     from {{ ref('fct_stage_visits') }} as visits
     inner join ladder on visits.sales_process = ladder.sales_process and visits.stage_name = ladder.stage_name
-    group by visits.sales_process, visits.opportunity_id
+    group by ladder.process_no, {{ deal_key('visits.opportunity_id') }}
 ),
 
 rungs as (
     select
-        furthest.sales_process,
+        furthest.process_no,
         furthest.reported_rung,
         furthest.evidenced_rung,
         deals.is_set_aside,
         count(*) as n
     from furthest
-    inner join {{ ref('fct_opportunities') }} as deals on furthest.opportunity_id = deals.opportunity_id
-    group by furthest.sales_process, furthest.reported_rung, furthest.evidenced_rung, deals.is_set_aside
+    inner join {{ ref('fct_opportunities') }} as deals on furthest.deal_key = {{ deal_key('deals.opportunity_id') }}
+    group by furthest.process_no, furthest.reported_rung, furthest.evidenced_rung, deals.is_set_aside
 ),
 
 reached as (
     select
-        rungs.sales_process,
+        ladder.sales_process,
         ladder.stage_name,
         case when rungs.evidenced_rung >= ladder.rung then ladder.stage_name end as evidenced_stage_name,
         case
@@ -167,7 +169,7 @@ reached as (
         end as evidenced_in,
         rungs.n
     from rungs
-    inner join ladder on rungs.sales_process = ladder.sales_process and rungs.reported_rung >= ladder.rung
+    inner join ladder on rungs.process_no = ladder.process_no and rungs.reported_rung >= ladder.rung
 ),
 
 -- one pass over the entries: each trait is summed from here
@@ -182,7 +184,8 @@ entries as (
         evidence.evidenced_at_end,
         count(*) as n
     from {{ ref('fct_stage_entries') }} as entries
-    inner join {{ ref('fct_visit_evidence') }} as evidence on entries.visit_key = evidence.visit_key
+    inner join {{ ref('fct_visit_evidence') }} as evidence
+        on {{ checksum(['entries.visit_key']) }} = {{ checksum(['evidence.visit_key']) }}
     where entries.basis = 'reported'
     group by
         entries.sales_process,
@@ -225,20 +228,28 @@ touches as (
     group by sales_process, coalesce(stage_name, 'no stage'), coalesce(evidenced_stage_name, 'no stage'), evidenced_in, activity_kind
 ),
 
-open_seconds as (
+-- stages are looked up once the seconds are summed
+stage_seconds as (
     select
         evidence.sales_process,
         evidence.stage_name,
-        deals.is_set_aside,
+        evidence.evidenced_at_end = 'set aside' as is_set_aside,
         sum(evidence.seconds) as seconds,
         sum(evidence.seconds_same) as seconds_same,
         sum(evidence.seconds_earlier) as seconds_earlier
     from {{ ref('fct_visit_evidence') }} as evidence
-    inner join deals on evidence.opportunity_id = deals.opportunity_id
+    left join {{ ref('fct_opportunities') }} as deleted
+        on {{ deal_key('evidence.opportunity_id') }} = {{ deal_key('deleted.opportunity_id') }} and deleted.is_deleted
+    where deleted.opportunity_id is null
+    group by evidence.sales_process, evidence.stage_name, evidence.evidenced_at_end = 'set aside'
+),
+
+open_seconds as (
+    select stage_seconds.*
+    from stage_seconds
     left join {{ ref('dim_stage') }} as stages
-        on evidence.sales_process = stages.sales_process and evidence.stage_name = stages.stage_name
+        on stage_seconds.sales_process = stages.sales_process and stage_seconds.stage_name = stages.stage_name
     where not coalesce(stages.is_closed, false)
-    group by evidence.sales_process, evidence.stage_name, deals.is_set_aside
 ),
 
 -- what the forecast tells of wins and of open deals: each deal under its quarter and team
@@ -288,7 +299,8 @@ moves as (
         {%- endfor %}
         count(*) - count(movements.amount_corporate) as unknown
     from {{ ref('fct_pipeline_movements') }} as movements
-    inner join {{ ref('fct_opportunities') }} as deals on movements.opportunity_id = deals.opportunity_id
+    inner join {{ ref('fct_opportunities') }} as deals
+        on {{ deal_key('movements.opportunity_id') }} = {{ deal_key('deals.opportunity_id') }}
     group by movements.sales_process, movements.movement_kind, deals.evidenced_in
 ),
 
