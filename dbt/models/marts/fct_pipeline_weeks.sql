@@ -24,15 +24,30 @@ bounds as (
 {{ held_currencies() }},
 
 deleted as (
-    select opportunity_id
+    select {{ deal_key('opportunity_id') }} as deal_key
     from {{ ref('fct_opportunities') }}
     where is_deleted
+),
+
+-- a span without a Monday is never counted: joins are left to the others
+spans as (
+    select
+        spans.*,
+        {{ deal_key('spans.opportunity_id') }} as deal_key,
+        greatest(cast(ceil({{ week_number('spans.valid_from') }}) as integer), bounds.first_week_no) as from_week_no,
+        bounds.last_week_no
+    from {{ ref('int_opportunity_values') }} as spans
+    cross join bounds
+    where
+        not spans.is_imputed
+        and greatest(ceil({{ week_number('spans.valid_from') }}), bounds.first_week_no)
+        <= least(ceil({{ week_number('spans.valid_to') }}) - 1, bounds.last_week_no)
 ),
 
 -- what the CRM said while the deal stood in an open stage
 said as (
     select
-        spans.opportunity_id,
+        spans.deal_key,
         visits.sales_process,
         visits.stage_name,
         visits.entered_at,
@@ -40,20 +55,19 @@ said as (
         spans.probability,
         case when held.currency_code is null then spans.amount_corporate end as amount_corporate,
         spans.close_on,
-        case when deleted.opportunity_id is not null then 1 else 0 end as is_deleted,
-        greatest(cast(ceil({{ week_number('spans.valid_from') }}) as integer), bounds.first_week_no) as from_week_no,
+        case when deleted.deal_key is not null then 1 else 0 end as is_deleted,
+        spans.from_week_no,
         least(
             cast(ceil({{ week_number('least(spans.valid_to, coalesce(visits.exited_at, run.as_of))') }}) as integer) - 1,
-            bounds.last_week_no
+            spans.last_week_no
         ) as to_week_no
-    from {{ ref('int_opportunity_values') }} as spans
+    from spans
     inner join {{ ref('fct_stage_visits') }} as visits
-        on spans.visit_id = visits.visit_id and visits.basis = 'reported'
+        on {{ checksum(['spans.visit_id']) }} = {{ checksum(['visits.visit_id']) }} and visits.basis = 'reported'
     left join held on spans.currency_code = held.currency_code
-    left join deleted on spans.opportunity_id = deleted.opportunity_id
+    left join deleted on spans.deal_key = deleted.deal_key
     cross join run
-    cross join bounds
-    where not spans.is_imputed and visits.is_mapped and not visits.is_closed_stage
+    where visits.is_mapped and not visits.is_closed_stage
 ),
 
 on_mondays as (
@@ -66,8 +80,8 @@ on_mondays as (
 
 won_by_end as (
     select distinct
-        visits.opportunity_id,
-        quarters.fiscal_quarter
+        {{ deal_key('visits.opportunity_id') }} as deal_key,
+        quarters.ends_before
     from {{ ref('fct_stage_visits') }} as visits
     inner join {{ ref('dim_fiscal_quarter') }} as quarters
         on
@@ -81,33 +95,47 @@ won_by_end as (
 judged as (
     select
         on_mondays.*,
-        weeks.week_starts_on,
-        weeks.fiscal_quarter,
         coalesce(on_mondays.close_on < weeks.ends_before, false) as is_due,
         {{ elapsed_days('on_mondays.entered_at', 'cast(weeks.week_starts_on as timestamp)') }} as age_days,
-        case when won_by_end.opportunity_id is not null then 1 else 0 end as is_won
+        case when won_by_end.deal_key is not null then 1 else 0 end as is_won
     from on_mondays
     inner join weeks on on_mondays.week_no = weeks.week_no
     left join won_by_end
-        on on_mondays.opportunity_id = won_by_end.opportunity_id and weeks.fiscal_quarter = won_by_end.fiscal_quarter
+        on on_mondays.deal_key = won_by_end.deal_key and weeks.ends_before = won_by_end.ends_before
+),
+
+counted as (
+    select
+        week_no,
+        sales_process,
+        stage_name,
+        {{ landmark_of('age_days') }} as age_from_days,
+        forecast_category,
+        probability,
+        is_due,
+        count(*) as n_open,
+        sum(is_won) as n_won,
+        sum(is_deleted) as n_deleted,
+        sum(case when amount_corporate is null then 1 else 0 end) as n_without_amount,
+        coalesce(sum(amount_corporate), 0) as money
+    from judged
+    group by week_no, sales_process, stage_name, {{ landmark_of('age_days') }}, forecast_category, probability, is_due
 )
 
 select
-    week_no,
-    week_starts_on,
-    fiscal_quarter,
-    sales_process,
-    stage_name,
-    cast({{ landmark_of('age_days') }} as integer) as age_from_days,
-    forecast_category,
-    cast(probability as double) as crm_probability,
-    is_due,
-    cast(count(*) as bigint) as n_open,
-    cast(sum(is_won) as bigint) as n_won,
-    cast(sum(is_deleted) as bigint) as n_deleted,
-    cast(sum(case when amount_corporate is null then 1 else 0 end) as bigint) as n_without_amount,
-    cast(coalesce(sum(amount_corporate), 0) as decimal(38, 2)) as money
-from judged
-group by
-    week_no, week_starts_on, fiscal_quarter, sales_process, stage_name, {{ landmark_of('age_days') }}, forecast_category,
-    probability, is_due
+    counted.week_no,
+    weeks.week_starts_on,
+    weeks.fiscal_quarter,
+    counted.sales_process,
+    counted.stage_name,
+    cast(counted.age_from_days as integer) as age_from_days,
+    counted.forecast_category,
+    cast(counted.probability as double) as crm_probability,
+    counted.is_due,
+    cast(counted.n_open as bigint) as n_open,
+    cast(counted.n_won as bigint) as n_won,
+    cast(counted.n_deleted as bigint) as n_deleted,
+    cast(counted.n_without_amount as bigint) as n_without_amount,
+    cast(counted.money as decimal(38, 2)) as money
+from counted
+inner join weeks on counted.week_no = weeks.week_no
