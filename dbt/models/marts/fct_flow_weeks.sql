@@ -59,7 +59,7 @@ episodes as (
         count_change,
         case
             when count_change = 1 then moved_at
-            else lag(moved_at) over (partition by opportunity_id order by moved_at asc, change_no asc, count_change desc)
+            else lag(moved_at) over (partition by {{ deal_key('opportunity_id') }} order by moved_at asc, change_no asc, count_change desc)
         end as came_at
     from movements
     where count_change <> 0
@@ -68,9 +68,15 @@ episodes as (
 -- as defined a deal arrives when its evidence first lets it count in an open stage, and again after each time that it did not
 evidenced as (
     select
-        *,
+        sales_process,
+        is_closed_stage,
+        is_won_stage,
+        entered_at,
+        exited_at,
+        exit_kind,
+        is_arrival,
         max(case when is_arrival then entered_at end) over (
-            partition by opportunity_id
+            partition by deal_key
             order by visit_seq
             rows unbounded preceding
         ) as came_at
@@ -78,12 +84,23 @@ evidenced as (
         select
             *,
             not is_closed_stage and coalesce(
-                lag(is_closed_stage) over (partition by opportunity_id order by visit_seq)
-                or lag(exited_at) over (partition by opportunity_id order by visit_seq) < entered_at,
+                lag(is_closed_stage) over (partition by deal_key order by visit_seq)
+                or lag(exited_at) over (partition by deal_key order by visit_seq) < entered_at,
                 true
             ) as is_arrival
-        from {{ ref('fct_stage_visits') }}
-        where basis = 'defined' and is_mapped
+        from (
+            select
+                {{ deal_key('opportunity_id') }} as deal_key,
+                sales_process,
+                visit_seq,
+                is_closed_stage,
+                is_won_stage,
+                entered_at,
+                exited_at,
+                exit_kind
+            from {{ ref('fct_stage_visits') }}
+            where basis = 'defined' and is_mapped
+        ) as keyed
     ) as visits
 ),
 
