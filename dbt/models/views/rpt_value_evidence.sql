@@ -26,7 +26,7 @@ counted as (
         sales_process,
         in_stage as stage_name,
         activity_kind,
-        count(distinct opportunity_id) as n_deals,
+        count(distinct {{ deal_key('opportunity_id') }}) as n_deals,
         sum(touches) as touches,
         sum(touches_answered) as touches_answered,
         sum(touches_waiting) as touches_waiting,
