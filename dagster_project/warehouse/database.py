@@ -13,6 +13,8 @@ from dagster_project.warehouse import MEMORY_LIMIT
 
 FULL_DISK = ("No space left", "File too large", "Disk quota", "out of disk")
 """What libraries say where a disk, a quota or a file-size limit is reached."""
+NEW_FILE: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.3.0"}
+"""How a file is stored that is made here, as in dbt's profiles.yml."""
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def open_database(
     if not read_only:
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        connection = duckdb.connect(str(path), read_only=read_only)
+        connection = duckdb.connect(str(path), read_only=read_only, config={} if path.exists() else NEW_FILE)
     except duckdb.Error as error:
         raise translate(error, path) from error
     try:

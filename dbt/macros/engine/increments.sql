@@ -1,8 +1,8 @@
 {#- Increments: work on what changed since the model last ran. Two kinds of models do.
 
-Models that do not depend on as_of: staged rows carry the batch that brought their version; a model keeps, per source, the newest batch that it has reflected, in rows
-of its own. So what is committed and what is noted as reflected are one transaction, and a run that was cut off is made good by
-the next. A record that leaves a model stays in it as a row that says so: only then can it be replaced, and nothing is read twice.
+Models that do not depend on as_of: staged rows carry the batch that brought their version; a model keeps, per source, the newest
+batch that it has reflected, in rows of its own. So what is committed and what is noted as reflected are one transaction, and a run
+that was cut off is made good by the next. A record that leaves a model stays in it as a row that says so: only then can it be replaced, and nothing is read twice.
 -#}
 
 {#- The newest batch of a source that this model reflects, from the column where it keeps that; 0 where it is built from nothing. -#}
@@ -33,10 +33,10 @@ account: until it is built, a marked deal stays marked.
     {%- endif -%}
 {%- endmacro %}
 
-{#- Ends a `where` of such a model: of an increment, the deals to be made anew alone. -#}
-{% macro and_marked(column) -%}
+{#- A condition of such a model: of an increment, the deals to be made anew alone. -#}
+{% macro is_made_anew(column) -%}
     {%- set of = marked_deals() -%}
-    {%- if is_incremental() %} and {{ column }} in {{ of }}{% endif -%}
+    {{ column ~ ' in ' ~ of if is_incremental() else 'true' }}
 {%- endmacro %}
 
 {% macro marked_deals() -%}

@@ -1,4 +1,9 @@
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals('record_id') }}", tags=['deal_by_deal']) }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ delete_marked_deals('record_id') }}",
+    tags=['deal_by_deal']
+) }}
 
 with visits as (
     select
@@ -6,7 +11,7 @@ with visits as (
         lag(exit_kind) over (partition by opportunity_id order by visit_seq) as previous_exit_kind,
         lag(is_mapped) over (partition by opportunity_id order by visit_seq) as is_previous_mapped
     from {{ ref('int_stage_visits') }}
-    where true{{ and_marked('opportunity_id') }}
+    where {{ is_made_anew('opportunity_id') }}
 )
 
 select

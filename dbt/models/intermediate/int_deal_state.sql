@@ -1,6 +1,9 @@
 {#- What was marked before stays marked until all that works deal by deal has been built: only then is it reflected. -#}
 {%- set before = load_relation(this) if execute and not should_full_refresh() else none -%}
-{%- set reflected = adapter.get_relation(database=this.database, schema=this.schema, identifier='int_deals_reflected') if before else none -%}
+{%- set reflected = none -%}
+{%- if before -%}
+    {%- set reflected = adapter.get_relation(database=this.database, schema=this.schema, identifier='int_deals_reflected') -%}
+{%- endif -%}
 with run as (
     select
         as_of,
@@ -18,6 +21,7 @@ asked as (
         union all
         select {{ sum_of_checksums('stages') }} as checksum
         from {{ ref('stg_control__stage_map') }} as stages
+        where stages.stage_name is not null
     ) as told
 ),
 

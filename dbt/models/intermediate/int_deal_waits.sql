@@ -6,7 +6,7 @@ with deals as (
         opportunity_id,
         cast(row_number() over (order by opportunity_id) as integer) as deal_no
     from {{ ref('int_opportunities') }}
-    where true{{ and_marked('opportunity_id') }}
+    where {{ is_made_anew('opportunity_id') }}
 ),
 
 exchanges as (
@@ -17,7 +17,8 @@ exchanges as (
     from {{ ref('int_activities') }} as activities
     inner join deals on activities.opportunity_id = deals.opportunity_id
     where
-        (activities.is_customer_response or activities.direction = 'outbound'){{ and_marked('activities.opportunity_id') }}
+        (activities.is_customer_response or activities.direction = 'outbound')
+        and {{ is_made_anew('activities.opportunity_id') }}
 ),
 
 counted as (
@@ -53,7 +54,7 @@ visits as (
         end as closed_at
     from {{ ref('int_stage_visits') }} as visits
     inner join deals on visits.opportunity_id = deals.opportunity_id
-    where visits.is_mapped{{ and_marked('visits.opportunity_id') }}
+    where visits.is_mapped and {{ is_made_anew('visits.opportunity_id') }}
 ),
 
 -- each ends what waits since the one before

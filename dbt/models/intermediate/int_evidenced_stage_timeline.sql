@@ -4,7 +4,7 @@
 {%- set ranks = enforced_entry_ranks() -%}
 with reported as (
     select * from {{ ref('int_stage_visits') }}
-    where true{{ and_marked('opportunity_id') }}
+    where {{ is_made_anew('opportunity_id') }}
 ),
 
 -- per deal and rank: since when all is there that is asked from that rank on, and from every earlier one
@@ -19,7 +19,7 @@ rank_met as (
         {%- endfor %}
         opportunity_id
     from {{ ref('int_stage_evidence') }}
-    where true{{ and_marked('opportunity_id') }}
+    where {{ is_made_anew('opportunity_id') }}
     group by opportunity_id
 ),
 
@@ -36,7 +36,7 @@ chain_met as (
         deals.opportunity_id
     from {{ ref('int_opportunities') }} as deals
     left join rank_met on deals.opportunity_id = rank_met.opportunity_id
-    where true{{ and_marked('deals.opportunity_id') }}
+    where {{ is_made_anew('deals.opportunity_id') }}
 ),
 
 -- per deal: from when until when stages of `blocked_rank` and beyond lack evidence; the last one stands for "nothing more is asked"

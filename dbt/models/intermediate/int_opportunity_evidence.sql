@@ -17,7 +17,8 @@ dated as (
     cross join run
     where
         history._extracted_at <= run.known_at
-        and history.created_at <= run.as_of{{ and_marked('history.opportunity_id') }}
+        and history.created_at <= run.as_of
+        and {{ is_made_anew('history.opportunity_id') }}
 ),
 
 reviewed as (
@@ -25,7 +26,7 @@ reviewed as (
         opportunity_id,
         close_date_reviewed_on
     from {{ ref('stg_salesforce__opportunity') }}
-    where close_date_reviewed_on is not null{{ and_marked('opportunity_id') }}
+    where close_date_reviewed_on is not null and {{ is_made_anew('opportunity_id') }}
 ),
 
 -- all that is counted or dated per deal, one below the other: a single aggregation instead of a join for each
@@ -60,7 +61,8 @@ told as (
     where
         history._extracted_at <= run.known_at
         and history.created_at > run.as_of
-        and history.created_at > history._extracted_at{{ and_marked('history.opportunity_id') }}
+        and history.created_at > history._extracted_at
+        and {{ is_made_anew('history.opportunity_id') }}
     union all
     select
         roles.opportunity_id,
@@ -74,7 +76,8 @@ told as (
     cross join run
     where
         roles.created_at <= run.as_of
-        and (not roles.is_deleted or roles.last_modified_at > run.as_of){{ and_marked('roles.opportunity_id') }}
+        and (not roles.is_deleted or roles.last_modified_at > run.as_of)
+        and {{ is_made_anew('roles.opportunity_id') }}
     union all
     select
         opportunity_id,
@@ -85,7 +88,7 @@ told as (
         case when is_customer_response then occurred_at end as responded_at,
         case when is_meeting_held then occurred_at end as met_at
     from {{ ref('int_activities') }}
-    where opportunity_id is not null and (is_customer_response or is_meeting_held){{ and_marked('opportunity_id') }}
+    where opportunity_id is not null and (is_customer_response or is_meeting_held) and {{ is_made_anew('opportunity_id') }}
 ),
 
 evidence as (
@@ -115,4 +118,4 @@ select
     evidence.meeting_held_at
 from {{ ref('stg_salesforce__opportunity') }} as records
 left join evidence on records.opportunity_id = evidence.opportunity_id
-where true{{ and_marked('records.opportunity_id') }}
+where {{ is_made_anew('records.opportunity_id') }}

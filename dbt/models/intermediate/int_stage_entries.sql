@@ -19,7 +19,8 @@ entries as (
     from {{ visits }}
     where
         is_first_entry and is_mapped and not is_closed_stage
-        and not is_start_imputed{{ and_marked('opportunity_id') }}
+        and not is_start_imputed
+        and {{ is_made_anew('opportunity_id') }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -35,7 +36,7 @@ deals as (
         accounts.created_at as account_created_at
     from {{ ref('int_opportunities') }} as deals
     left join {{ ref('int_accounts') }} as accounts on deals.account_id = accounts.account_id
-    where true{{ and_marked('deals.opportunity_id') }}
+    where {{ is_made_anew('deals.opportunity_id') }}
 ),
 
 -- of all deals of the account
@@ -57,7 +58,7 @@ contacts as (
         min(roles.created_at) as created_at
     from {{ ref('stg_salesforce__opportunity_contact_role') }} as roles
     left join {{ ref('int_merged_records') }} as merged_away on roles.contact_id = merged_away.loser_id
-    where true{{ and_marked('roles.opportunity_id') }}
+    where {{ is_made_anew('roles.opportunity_id') }}
     group by roles.opportunity_id, coalesce(merged_away.master_id, roles.contact_id)
 ),
 
@@ -83,7 +84,7 @@ roles_grown as (
 deals_with_roles_lost as (
     select distinct opportunity_id
     from {{ ref('stg_salesforce__opportunity_contact_role') }}
-    where is_deleted{{ and_marked('opportunity_id') }}
+    where is_deleted and {{ is_made_anew('opportunity_id') }}
 ),
 
 -- both bases enter mostly at the same instants: what stood then is looked up once for each
@@ -113,7 +114,7 @@ numbered_responses as (
         responded_at,
         row_number() over (partition by opportunity_id order by responded_at) as response_no
     from {{ ref('int_customer_responses') }}
-    where true{{ and_marked('opportunity_id') }}
+    where {{ is_made_anew('opportunity_id') }}
 ),
 
 responses as (
@@ -134,7 +135,7 @@ met as (
     from {{ ref('int_activities') }} as meetings
     inner join {{ ref('int_meeting_attendees') }} as attendees on meetings.activity_id = attendees.event_id
     left join {{ ref('int_merged_records') }} as merged_away on attendees.person_id = merged_away.loser_id
-    where meetings.is_meeting_held and meetings.opportunity_id is not null{{ and_marked('meetings.opportunity_id') }}
+    where meetings.is_meeting_held and meetings.opportunity_id is not null and {{ is_made_anew('meetings.opportunity_id') }}
     group by meetings.opportunity_id, coalesce(merged_away.master_id, attendees.person_id)
 ),
 
@@ -162,7 +163,7 @@ amounts as (
         min(history.created_at) as first_amount_at
     from {{ ref('stg_salesforce__opportunity_history') }} as history
     cross join run
-    where history.amount > 0 and history._extracted_at <= run.known_at{{ and_marked('history.opportunity_id') }}
+    where history.amount > 0 and history._extracted_at <= run.known_at and {{ is_made_anew('history.opportunity_id') }}
     group by history.opportunity_id
 )
 

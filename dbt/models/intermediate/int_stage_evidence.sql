@@ -21,7 +21,7 @@ opportunities as (
         amount,
         last_modified_at
     from {{ ref('int_opportunities') }}
-    where true{{ and_marked('opportunity_id') }}
+    where {{ is_made_anew('opportunity_id') }}
 ),
 
 meetings as (
@@ -29,7 +29,7 @@ meetings as (
         opportunity_id,
         min(occurred_at) as meeting_held_at
     from {{ ref('int_activities') }}
-    where is_meeting_held and opportunity_id is not null{{ and_marked('opportunity_id') }}
+    where is_meeting_held and opportunity_id is not null and {{ is_made_anew('opportunity_id') }}
     group by opportunity_id
 ),
 
@@ -47,7 +47,8 @@ sightings as (
     cross join run
     where
         history.created_at <= run.as_of
-        and history._extracted_at <= run.known_at{{ and_marked('history.opportunity_id') }}
+        and history._extracted_at <= run.known_at
+        and {{ is_made_anew('history.opportunity_id') }}
     union all
     select
         opportunity_id,
@@ -74,7 +75,8 @@ sightings as (
     cross join run
     where
         roles.created_at <= run.as_of
-        and (not roles.is_deleted or roles.last_modified_at > run.as_of){{ and_marked('roles.opportunity_id') }}
+        and (not roles.is_deleted or roles.last_modified_at > run.as_of)
+        and {{ is_made_anew('roles.opportunity_id') }}
     union all
     select
         opportunity_id,
