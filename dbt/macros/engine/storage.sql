@@ -24,10 +24,18 @@ smaller, and has spent half of the time that the column takes to write. They are
     )
 {%- endmacro %}
 
-{#- For tables without one, the types are asked of the query; all else is the adapter's own. -#}
+{#- The adapter's own, for tables of SQL that are not partitioned. Of a table without a contract the types are asked of the query. -#}
 {% macro duckdb__create_table_as(temporary, relation, compiled_code, language='sql', partitioned_by=none, sorted_by=none) -%}
-    {%- if language != 'sql' or temporary or partitioned_by or sorted_by or config.get('contract').enforced -%}
-    {{ dbt_duckdb.duckdb__create_table_as(temporary, relation, compiled_code, language, partitioned_by, sorted_by) }}
+    {%- if temporary -%}
+    create temporary table {{ relation.include(database=false, schema=false) }} as (
+    {{ compiled_code }}
+    );
+    {%- elif config.get('contract').enforced -%}
+    {{ get_assert_columns_equivalent(compiled_code) }}
+    create table {{ relation }} {{ get_table_columns_and_constraints() }};
+    insert into {{ relation }} {{ get_column_names() }} (
+    {{ get_select_subquery(compiled_code) }}
+    );
     {%- else -%}
     create table {{ relation }} (
     {%- for column in run_query('describe select * from (\n' ~ compiled_code ~ '\n) as described').rows %}

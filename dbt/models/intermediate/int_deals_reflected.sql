@@ -3,5 +3,5 @@
 -- depends_on: {{ ref('int_stage_evidence') }}, {{ ref('int_evidenced_stage_timeline') }}, {{ ref('int_opportunity_evidence') }}
 -- depends_on: {{ ref('int_stage_entries') }}, {{ ref('int_deal_waits') }}, {{ ref('int_audit__stage_visit') }}
 -- depends_on: {{ ref('int_opportunity_changes') }}, {{ ref('int_opportunity_values') }}, {{ ref('int_stage_movers') }}
-select max(_build_id) as _build_id
+select coalesce(max(_build_id), 'none') as _build_id
 from {{ ref('int_deal_state') }}
