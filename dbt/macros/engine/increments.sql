@@ -33,6 +33,22 @@ account: until it is built, a marked deal stays marked.
     {%- endif -%}
 {%- endmacro %}
 
+{#- Where most deals are marked, what works deal by deal is built from nothing: to delete and insert most rows of a table takes longer
+than to write it, and more memory. A post_hook of `int_deal_state`. -#}
+{% macro drop_what_is_mostly_marked() -%}
+    {%- if execute -%}
+    {%- set found = run_query("select coalesce(avg(case when is_marked then 1.0 else 0.0 end), 0) as share_marked from " ~ this) -%}
+    {%- if found.columns[0].values()[0] > 0.5 -%}
+        {%- for node in graph.nodes.values() if 'deal_by_deal' in node.tags -%}
+            {%- set relation = adapter.get_relation(database=node.database, schema=node.schema, identifier=node.alias) -%}
+            {%- if relation -%}
+                {%- do adapter.drop_relation(relation) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
 {#- A condition of such a model: of an increment, the deals to be made anew alone. -#}
 {% macro is_made_anew(column) -%}
     {%- set of = marked_deals() -%}

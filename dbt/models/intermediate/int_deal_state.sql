@@ -1,3 +1,5 @@
+{{ config(post_hook="{{ drop_what_is_mostly_marked() }}") }}
+
 {#- What was marked before stays marked until all that works deal by deal has been built: only then is it reflected. -#}
 {%- set before = load_relation(this) if execute and not should_full_refresh() else none -%}
 {%- set reflected = none -%}
