@@ -26,7 +26,9 @@ smaller, and has spent half of the time that the column takes to write. They are
 
 {#- The adapter's own, for tables of SQL that are not partitioned. Of a table without a contract the types are asked of the query. -#}
 {% macro duckdb__create_table_as(temporary, relation, compiled_code, language='sql', partitioned_by=none, sorted_by=none) -%}
-    {%- if temporary -%}
+    {%- if language != 'sql' or partitioned_by or sorted_by -%}
+    {{ exceptions.raise_compiler_error(relation ~ ": tables are made of SQL here, neither partitioned nor sorted") }}
+    {%- elif temporary -%}
     create temporary table {{ relation.include(database=false, schema=false) }} as (
     {{ compiled_code }}
     );
