@@ -9,7 +9,8 @@
 with run as (
     select
         as_of,
-        known_at
+        known_at,
+        corporate_currency
     from {{ ref('stg_control__run') }}
 ),
 
@@ -43,7 +44,7 @@ history as (
 activities as (
     select
         opportunity_id,
-        {{ sum_of_checksums(['activity_id', 'occurred_at', 'direction', 'is_meeting_held', 'is_customer_response']) }} as checksum
+        {{ sum_of_checksums(['activity_id', 'activity_kind', 'occurred_at', 'direction', 'is_meeting_held', 'is_customer_response']) }} as checksum
     from {{ ref('int_activities') }}
     where opportunity_id is not null
     group by opportunity_id
@@ -93,6 +94,53 @@ first_wins as (
     group by accounts.surviving_account_id
 ),
 
+-- what an amount is worth: rates of the currencies that the deal ever knew; the corporate one is not converted
+rates as (
+    select
+        told.currency_code,
+        sum(told.checksum) as checksum
+    from (
+        select
+            currency_code,
+            {{ sum_of_checksums(['conversion_rate', 'is_corporate']) }} as checksum
+        from {{ ref('stg_salesforce__currency_type') }}
+        where not is_deleted and not coalesce(is_corporate, false)
+        group by currency_code
+        union all
+        select
+            currency_code,
+            {{ sum_of_checksums(['conversion_rate', 'start_on', 'next_start_on']) }} as checksum
+        from {{ ref('stg_salesforce__dated_conversion_rate') }}
+        where not is_deleted
+        group by currency_code
+    ) as told
+    left join {{ ref('stg_salesforce__currency_type') }} as currencies
+        on told.currency_code = currencies.currency_code and not currencies.is_deleted and currencies.is_corporate
+    where currencies.currency_code is null
+    group by told.currency_code
+),
+
+rated as (
+    select
+        known.opportunity_id,
+        sum(rates.checksum) as checksum
+    from (
+        select
+            opportunity_id,
+            currency_code
+        from {{ ref('stg_salesforce__opportunity') }}
+        where currency_code in (select rates.currency_code from rates)
+        union
+        select
+            opportunity_id,
+            currency_code
+        from {{ ref('stg_salesforce__opportunity_history') }}
+        where currency_code in (select rates.currency_code from rates)
+    ) as known
+    inner join rates on known.currency_code = rates.currency_code
+    group by known.opportunity_id
+),
+
 states as (
     select
         records.opportunity_id,
@@ -108,6 +156,8 @@ states as (
             'accounts.industry',
             'accounts.created_at',
             'first_wins.first_won_at',
+            'rated.checksum',
+            'run.corporate_currency',
             'asked.checksum',
         ]) }} as inputs
     from {{ ref('stg_salesforce__opportunity') }} as records
@@ -116,6 +166,7 @@ states as (
     left join {{ ref('int_opportunities') }} as deals on records.opportunity_id = deals.opportunity_id
     left join history on records.opportunity_id = history.opportunity_id
     left join activities on records.opportunity_id = activities.opportunity_id
+    left join rated on records.opportunity_id = rated.opportunity_id
     left join people on records.opportunity_id = people.opportunity_id
     left join {{ ref('int_accounts') }} as accounts on deals.account_id = accounts.account_id
     left join first_wins on accounts.surviving_account_id = first_wins.surviving_account_id

@@ -9,9 +9,9 @@ with run as (
 entries as (
     {%- for basis, visits in [('reported', ref('int_stage_visits')), ('defined', ref('int_evidenced_stage_visits'))] %}
     select
-        '{{ basis }}: ' || visit_id as visit_key,
         '{{ basis }}' as basis,
         opportunity_id,
+        visit_seq,
         stage_name,
         stage_order,
         entered_at,
@@ -168,9 +168,9 @@ amounts as (
 )
 
 select
-    entries.visit_key,
     entries.basis,
     entries.opportunity_id,
+    entries.visit_seq,
     entries.stage_name,
     entries.stage_order,
     entries.entered_at,

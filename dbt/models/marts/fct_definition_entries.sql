@@ -42,7 +42,6 @@ entries as (
 )
 
 select
-    entries.definition_id || ': ' || entries.opportunity_id as entry_key,
     entries.definition_id,
     entries.definition_version,
     entries.opportunity_id,

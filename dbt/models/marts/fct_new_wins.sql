@@ -1,8 +1,8 @@
 with won as (
     select
-        visit_key,
         basis,
         opportunity_id,
+        visit_seq,
         sales_process,
         cycle_no,
         entered_at
@@ -13,7 +13,9 @@ with won as (
 -- a deal opens with its first visit, or with the visit that reopens it
 opened as (
     select
-        won.visit_key,
+        won.basis,
+        won.opportunity_id,
+        won.visit_seq,
         min(visits.entered_at) as opened_at
     from {{ ref('fct_stage_visits') }} as visits
     inner join won
@@ -21,7 +23,7 @@ opened as (
             visits.opportunity_id = won.opportunity_id
             and visits.basis = won.basis
             and visits.cycle_no = won.cycle_no
-    group by won.visit_key
+    group by won.basis, won.opportunity_id, won.visit_seq
 ),
 
 -- a win that was deleted later was a win then: that it would go, no week knew
@@ -34,7 +36,7 @@ wins as (
         cast(ceil({{ week_number('won.entered_at') }}) as integer) as won_week_no,
         deals.amount_corporate
     from won
-    inner join opened on won.visit_key = opened.visit_key
+    inner join opened on won.basis = opened.basis and won.opportunity_id = opened.opportunity_id and won.visit_seq = opened.visit_seq
     inner join {{ ref('fct_opportunities') }} as deals on won.opportunity_id = deals.opportunity_id
     left join {{ ref('dim_owner') }} as owners on deals.owner_id = owners.owner_id
 )

@@ -1,7 +1,7 @@
 select
-    entries.visit_key,
     entries.basis,
     entries.opportunity_id,
+    entries.visit_seq,
     deals.sales_process,
     entries.stage_name,
     entries.stage_order,

@@ -1,12 +1,10 @@
 -- the enforced contract names the columns: both bases have one shape
 select
-    'reported: ' || visits.visit_id as visit_key,
     'reported' as basis,
     visits.*
 from {{ ref('int_stage_visits') }} as visits
 union all
 select
-    'defined: ' || visits.visit_id as visit_key,
     'defined' as basis,
     visits.*
 from {{ ref('int_evidenced_stage_visits') }} as visits

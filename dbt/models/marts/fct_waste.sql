@@ -1,4 +1,3 @@
-{%- set kind_no = {'lost_deal': 1, 'rework': 2, 'waiting': 3, 'overdue_close_date': 4, 'never_met_definition': 5} -%}
 with run as (
     select
         as_of,
@@ -6,222 +5,33 @@ with run as (
     from {{ ref('dim_run') }}
 ),
 
--- millions of spells and touches are sorted, joined and summed: kinds and deals by number, told in words again at the end
-kinds as (
-    {%- for kind, no in kind_no.items() %}
+-- what runs on is told up to as_of; a response of that very instant waits for nothing yet
+waste as (
     select
-        {{ no }} as kind_no,
-        '{{ kind }}' as waste_kind
-    {{- '\n    union all' if not loop.last }}
-    {%- endfor %}
-),
-
--- no more columns than are read: what is used twice is kept meanwhile
-deals as (
-    select
-        opportunity_id,
-        cast(row_number() over (order by opportunity_id) as integer) as deal_no,
-        sales_process,
-        is_open,
-        is_lost,
-        is_set_aside,
-        close_on
-    from {{ ref('fct_opportunities') }}
-    where not is_deleted
-),
-
-open_visits as (
-    select
-        deals.deal_no,
-        visits.stage_order,
-        visits.visit_no,
-        visits.entered_at,
-        coalesce(visits.exited_at, run.as_of) as until_at,
-        deals.is_lost,
-        deals.is_set_aside
-    from {{ ref('fct_stage_visits') }} as visits
-    inner join deals on visits.opportunity_id = deals.opportunity_id
-    cross join run
-    where visits.basis = 'reported' and visits.is_mapped and not visits.is_closed_stage
-),
-
--- the furthest step that a deal's evidence ever allowed; a lost stage asks for none
-furthest_met as (
-    select
-        deals.deal_no,
-        max(visits.stage_order) as stage_order
-    from {{ ref('fct_stage_visits') }} as visits
-    inner join deals on visits.opportunity_id = deals.opportunity_id
-    where visits.basis = 'defined' and (not visits.is_closed_stage or visits.is_won_stage)
-    group by deals.deal_no
-),
-
-evidence_asked as (
-    select count(*) as n
-    from {{ ref('dim_definition') }}
-    where kind = 'stage_entry' and mode = 'enforce' and is_configured and evidence is not null
-),
-
--- whole visits
-visit_spells as (
-    select
-        {{ kind_no.lost_deal }} as kind_no,
-        deal_no,
-        entered_at as from_at,
-        until_at
-    from open_visits
-    where is_lost
-    union all
-    select
-        {{ kind_no.rework }} as kind_no,
-        deal_no,
-        entered_at as from_at,
-        until_at
-    from open_visits
-    where visit_no > 1
-    union all
-    select
-        {{ kind_no.never_met_definition }} as kind_no,
-        visits.deal_no,
-        visits.entered_at as from_at,
-        visits.until_at
-    from open_visits as visits
-    cross join evidence_asked
-    left join furthest_met on visits.deal_no = furthest_met.deal_no
-    where evidence_asked.n > 0 and not visits.is_set_aside and visits.stage_order > coalesce(furthest_met.stage_order, 0)
-),
-
--- the ball, as in rpt_wip_aging: a response is answered by the next touch that is no response itself
-turns as (
-    select
-        deals.deal_no,
-        activities.occurred_at,
-        activities.direction = 'outbound' as is_outbound,
-        not activities.is_customer_response as is_touch
-    from {{ ref('fct_activities') }} as activities
-    inner join deals on activities.opportunity_id = deals.opportunity_id
-    where activities.is_customer_response or activities.direction = 'outbound'
-),
-
-answered as (
-    select
-        deal_no,
-        occurred_at,
-        is_touch,
-        lag(is_touch) over deal as is_after_touch,
-        first_value(case when is_touch then occurred_at end ignore nulls) over (
-            partition by deal_no
-            order by occurred_at, is_touch
-            rows between 1 following and unbounded following
-        ) as next_touch_at
-    from turns
-    window deal as (partition by deal_no order by occurred_at, is_touch)
-),
-
-spells as (
-    select
-        {{ kind_no.waiting }} as kind_no,
-        answered.deal_no,
-        answered.occurred_at as from_at,
-        coalesce(answered.next_touch_at, run.as_of) as until_at
-    from answered
+        waste.waste_kind,
+        waste.opportunity_id,
+        deals.sales_process,
+        waste.microseconds,
+        case when waste.runs_since <= run.as_of then {{ elapsed_microseconds('waste.runs_since', 'run.as_of') }} end
+            as microseconds_running,
+        waste.touches
+    from {{ ref('int_deal_waste') }} as waste
+    inner join {{ ref('fct_opportunities') }} as deals on waste.opportunity_id = deals.opportunity_id
     cross join run
     where
-        not answered.is_touch
-        and coalesce(answered.is_after_touch, true)
-        and answered.occurred_at < coalesce(answered.next_touch_at, run.as_of)
-    union all
-    -- the close date itself is still in time
-    select
-        {{ kind_no.overdue_close_date }} as kind_no,
-        deals.deal_no,
-        cast({{ dbt.dateadd('day', 1, 'deals.close_on') }} as timestamp) as from_at,
-        run.as_of as until_at
-    from deals
-    cross join run
-    where deals.is_open and deals.close_on < run.as_of_on
-),
-
--- only while the deal was open
-open_spells as (
-    select
-        spells.kind_no,
-        spells.deal_no,
-        greatest(spells.from_at, visits.entered_at) as from_at,
-        least(spells.until_at, visits.until_at) as until_at
-    from spells
-    inner join open_visits as visits
-        on
-            spells.deal_no = visits.deal_no
-            and spells.until_at > visits.entered_at
-            and (
-                spells.from_at < visits.until_at
-                -- overdue since this very instant: no time yet, and a deal to list
-                or (spells.kind_no = {{ kind_no.overdue_close_date }} and spells.from_at = visits.until_at)
-            )
-    union all
-    select * from visit_spells
-),
-
-told as (
-    select
-        kind_no,
-        deal_no,
-        {{ elapsed_microseconds('from_at', 'until_at') }} as microseconds,
-        0 as touches
-    from open_spells
-    union all
-    -- spells of one kind never overlap in a deal: a touch lies in one of them
-    select
-        open_spells.kind_no,
-        open_spells.deal_no,
-        0 as microseconds,
-        1 as touches
-    from open_spells
-    inner join turns as touches
-        on
-            open_spells.deal_no = touches.deal_no
-            and touches.is_outbound
-            and open_spells.from_at <= touches.occurred_at
-            and open_spells.until_at > touches.occurred_at
-    -- a held meeting opens the wait for a follow-up: it is no work done in it
-    where open_spells.kind_no <> {{ kind_no.waiting }}
-    union all
-    -- what the record says is wasted although its history shows no open time for it
-    select
-        {{ kind_no.lost_deal }} as kind_no,
-        deal_no,
-        cast(null as bigint) as microseconds,
-        cast(null as integer) as touches
-    from deals
-    where is_lost
-    union all
-    select
-        kind_no,
-        deal_no,
-        cast(null as bigint) as microseconds,
-        cast(null as integer) as touches
-    from spells
-    where kind_no = {{ kind_no.overdue_close_date }}
-),
-
-summed as (
-    select
-        kind_no,
-        deal_no,
-        sum(microseconds) as microseconds,
-        sum(touches) as touches
-    from told
-    group by kind_no, deal_no
+        not deals.is_deleted
+        and not (waste.waste_kind = 'never_met_definition' and deals.is_set_aside)
+        and not (waste.waste_kind = 'overdue_close_date' and deals.close_on >= run.as_of_on)
+        and not (waste.waste_kind = 'waiting' and waste.microseconds is null and waste.runs_since >= run.as_of)
 )
 
 select
-    kinds.waste_kind || ': ' || deals.opportunity_id as waste_key,
-    kinds.waste_kind,
-    deals.opportunity_id,
-    deals.sales_process,
-    {{ days_of('summed.microseconds') }} as waste_days,
-    cast(summed.touches as bigint) as touches
-from summed
-inner join kinds on summed.kind_no = kinds.kind_no
-inner join deals on summed.deal_no = deals.deal_no
+    waste_kind,
+    opportunity_id,
+    sales_process,
+    case
+        when coalesce(microseconds, microseconds_running) is not null
+            then {{ days_of('coalesce(microseconds, 0) + coalesce(microseconds_running, 0)') }}
+    end as waste_days,
+    case when coalesce(microseconds, microseconds_running) is not null then touches end as touches
+from waste

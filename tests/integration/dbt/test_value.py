@@ -420,7 +420,7 @@ def test_waste_is_the_open_time_of_each_kind_with_its_deals(mart: Mart) -> None:
     days, touches, ids = defaultdict(float), defaultdict(int), defaultdict(list)
     open_days, open_touches = defaultdict(float), defaultdict(int)
     deals = mart.rows("select * from mart.fct_opportunities where not is_deleted order by opportunity_id")
-    told = {row["waste_key"]: row for row in mart.rows("select * from mart.fct_waste")}
+    told = {(row["waste_kind"], row["opportunity_id"]): row for row in mart.rows("select * from mart.fct_waste")}
     for deal in deals:
         name, process = deal["opportunity_id"], deal["sales_process"]
         visits = [visit for visit in reported[name] if not visit["is_closed_stage"]]
@@ -432,7 +432,7 @@ def test_waste_is_the_open_time_of_each_kind_with_its_deals(mart: Mart) -> None:
 
         for kind, spans in _wasted(deal, visits, done[name], max(met, default=0)).items():
             spent = sum((end - start) / timedelta(days=1) for start, end in spans)
-            row = told.pop(f"{kind}: {name}")
+            row = told.pop((kind, name))
             assert row["waste_days"] == pytest.approx(spent, abs=1e-9), row
             assert row["touches"] == (0 if kind == "waiting" else count(spans)), row
             days[process, kind] += spent

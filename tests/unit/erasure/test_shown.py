@@ -20,7 +20,7 @@ TABLES = {
     "dim_owner": f"SELECT '{OWNER}' AS owner_id, 'Zoë Canary' AS owner_name UNION ALL SELECT '005b', 'Bo'",
     "fct_opportunities": f"SELECT '{DEAL}' AS opportunity_id, 'Deal Canary' AS opportunity_name, '{ACCOUNT}' AS account_id, '{OWNER}' AS owner_id, 'Zoë Canary' AS owner_name, 'Proposal' AS stage_name "
     f"UNION ALL SELECT '006b', 'Zweig Canary renewal', '{ACCOUNT}', '{OWNER}', 'Zoë Canary', 'Zoë Canary'",
-    "fct_stage_visits": f"SELECT '{DEAL}|1' AS visit_key, '{DEAL}' AS opportunity_id UNION ALL SELECT '006b|1', '006b'",
+    "fct_stage_visits": f"SELECT '{DEAL}|1' AS visit_id, '{DEAL}' AS opportunity_id UNION ALL SELECT '006b|1', '006b'",
     "fct_activities": f"SELECT '00Ta' AS activity_id, '{DEAL}' AS opportunity_id",
     "fct_leads": f"SELECT '{LEAD}' AS lead_id, '006b' AS opportunity_id UNION ALL SELECT '00Qb', '{DEAL}'",
     "rpt_definition_breaches": f"SELECT 'R02|{DEAL}' AS verdict_key, '{DEAL}' AS record_id, 'seen' AS observed_value UNION ALL SELECT 'R16|006b', '006b', 'owner_name Zoë Canary, gone'",

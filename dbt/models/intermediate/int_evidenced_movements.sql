@@ -1,0 +1,8 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals() }}", tags=['deal_by_deal']) }}
+
+{%- set of_deals = ' where ' ~ is_made_anew('opportunity_id') ~ ')' -%}
+{%- set changes = '(select * from ' ~ ref('int_opportunity_changes') ~ of_deals -%}
+{%- set evidenced_visits = '(select * from ' ~ ref('int_evidenced_stage_visits') ~ of_deals -%}
+with {{ evidenced_states(changes, evidenced_visits) }}
+
+{{ pipeline_movements('compared', ['visit_seq']) }}
