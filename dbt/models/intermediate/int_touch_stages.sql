@@ -1,4 +1,7 @@
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals() }}", tags=['deal_by_deal']) }}
+{{ config(
+    materialized='incremental', incremental_strategy='append', tags=['deal_by_deal'],
+    pre_hook=["{{ delete_marked_deals() }}", "{{ joins_as_written() }}"], post_hook="{{ joins_as_estimated() }}"
+) }}
 
 {%- set kind_no = "case activity_kind when 'task' then 1 when 'event' then 2 else 3 end" -%}
 -- millions of touches are sorted, joined and grouped: deals, stages and kinds by number, told in words again at the end
@@ -8,11 +11,11 @@ with stages as (
         cast(row_number() over (order by stage_name) as smallint) as stage_no
     from (
         select stage_name
-        from {{ ref('int_stage_visits') }}
-        where {{ is_made_anew('opportunity_id') }}
+        from {{ ref('int_stage_timeline') }}
+        where stage_name is not null and {{ is_made_anew('opportunity_id') }}
         union
         select stage_name
-        from {{ ref('int_evidenced_stage_visits') }}
+        from {{ ref('int_evidenced_stage_timeline') }}
         where {{ is_made_anew('opportunity_id') }}
     ) as names
 ),
@@ -30,20 +33,26 @@ with stages as (
     where {{ is_made_anew('visits.opportunity_id') }}
 ),
 {% endfor %}
--- a turn in one number, so that it is sorted as one: 100 for a touch, ten times the kind, and 1 for a response
+-- a turn in one number, so that it is sorted as one: 100 for a touch, ten times the kind, and 1 for a response; below zero, the kind of
+-- what may be either
 turn_numbers as (
     select
         {{ deal_key('opportunity_id') }} as deal_key,
         occurred_at,
         cast(
-            case when direction = 'outbound' then 100 else 0 end
-            + 10 * {{ kind_no }}
-            + case when is_customer_response then 1 else 0 end as smallint
+            case
+                when is_customer_response or direction = 'outbound'
+                    then
+                        case when direction = 'outbound' then 100 else 0 end
+                        + 10 * {{ kind_no }}
+                        + case when is_customer_response then 1 else 0 end
+                else -({{ kind_no }})
+            end as smallint
         ) as turn_no
     from {{ ref('int_activities') }}
     where
         opportunity_id is not null
-        and (is_customer_response or direction = 'outbound')
+        and (is_customer_response or direction in ('outbound', 'unknown'))
         and {{ is_made_anew('opportunity_id') }}
 ),
 
@@ -59,6 +68,7 @@ turns as (
         lag(turn_no) over deal as turn_no_before,
         lead(turn_no) over deal is null as is_last
     from turn_numbers
+    where turn_no >= 0
     window
         deal as (partition by deal_key order by occurred_at, turn_no),
         so_far as (partition by deal_key order by occurred_at, turn_no rows unbounded preceding)
@@ -81,8 +91,8 @@ lines as (
     from turns
     union all
     select
-        {{ deal_key('opportunity_id') }} as deal_key,
-        {{ kind_no }} as kind_no,
+        deal_key,
+        -turn_no as kind_no,
         occurred_at as staged_at,
         cast(null as timestamp) as touched_at,
         false as is_touch,
@@ -90,12 +100,8 @@ lines as (
         false as is_answer,
         false as is_waiting,
         cast(null as timestamp) as responded_at
-    from {{ ref('int_activities') }}
-    where
-        opportunity_id is not null
-        and direction = 'unknown'
-        and not is_customer_response
-        and {{ is_made_anew('opportunity_id') }}
+    from turn_numbers
+    where turn_no < 0
 ),
 
 staged as (

@@ -7,11 +7,11 @@ with stages as (
         cast(row_number() over (order by stage_name) as integer) as stage_no
     from (
         select stage_name
-        from {{ ref('int_stage_visits') }}
-        where {{ is_made_anew('opportunity_id') }}
+        from {{ ref('int_stage_timeline') }}
+        where stage_name is not null and {{ is_made_anew('opportunity_id') }}
         union
         select stage_name
-        from {{ ref('int_evidenced_stage_visits') }}
+        from {{ ref('int_evidenced_stage_timeline') }}
         where {{ is_made_anew('opportunity_id') }}
     ) as names
 ),

@@ -51,6 +51,7 @@ def built(bench: Any) -> Any:
             ("fct_opportunities", "select currency_code, count(*), count(amount), sum(amount_corporate) from mart.fct_opportunities group by 1 order by 1"),
             ("rpt_run", "select is_incomplete, n_amounts_held, n_opportunities from mart.rpt_run"),
             ("fct_pipeline_movements", "select sum(amount_change_corporate), sum(without_amount_change), sum(count_change) from mart.fct_pipeline_movements"),
+            ("fct_evidenced_movements", "select sum(amount_change_corporate), sum(without_amount_change), sum(count_change) from mart.fct_evidenced_movements"),
             ("fct_pipeline_weeks", "select sum(n_open), sum(n_without_amount), sum(money) from mart.fct_pipeline_weeks where week_starts_on = (select max(week_starts_on) from mart.fct_pipeline_weeks)"),
         ):  # fmt: skip
             bench.dbt.build("measure", only=only, tests=False)
@@ -78,7 +79,7 @@ def test_one_currency_without_a_rate_does_not_stop_the_others(built: Any) -> Non
     }
     assert whole["fct_opportunities"] == [(code, 3, 3, worth[code]) for code in sorted(CURRENCIES)]
     assert whole["rpt_run"] == [(False, 0, 9)]
-    assert whole["fct_pipeline_movements"] == [(sum(worth.values()), 0, 9)]
+    assert whole["fct_pipeline_movements"] == whole["fct_evidenced_movements"] == [(sum(worth.values()), 0, 9)]
     assert whole["fct_pipeline_weeks"] == [(9, 0, sum(worth.values()))]
 
     rest = sum(worth.values()) - worth["EUR"]
@@ -88,7 +89,7 @@ def test_one_currency_without_a_rate_does_not_stop_the_others(built: Any) -> Non
         (code, 3, 3, None if code == "EUR" else worth[code]) for code in sorted(CURRENCIES)
     ]
     assert held["rpt_run"] == [(True, 3, 9)]
-    assert held["fct_pipeline_movements"] == [(rest, 3, 9)]
+    assert held["fct_pipeline_movements"] == held["fct_evidenced_movements"] == [(rest, 3, 9)]
     assert held["fct_pipeline_weeks"] == [(9, 3, rest)]
 
     assert built("EUR", overridden=True) == whole

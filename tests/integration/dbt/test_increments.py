@@ -307,6 +307,38 @@ def test_what_an_account_won_reaches_its_other_deals(bench: Any) -> None:
     _equals_a_rebuild(bench)
 
 
+def test_a_changed_rate_reaches_the_deals_that_ever_knew_its_currency(bench: Any) -> None:
+    """Whether an amount went up or down depends on what it was worth."""
+    codes = {1: "EUR", 2: "USD", 3: "GBP", 4: "EUR"}
+    history = [
+        _history(f"{n}{i}", n, day, "Proposal", CurrencyIsoCode=code, Amount=f"{100 + i}.00")
+        for n, code in codes.items()
+        for i, day in enumerate((0, 5))
+    ]
+    history[1] |= {"CurrencyIsoCode": "USD"}  # deal 1 knew EUR once
+    rate = {"Id": f"04w{1:015d}", "IsDeleted": False, "IsoCode": "EUR", "ConversionRate": 0.8, "StartDate": "2026-01-01",
+            "NextStartDate": "9999-12-31", "CreatedDate": at(1), "SystemModstamp": at(1)}  # fmt: skip
+    _land(bench, {
+        "Opportunity": [_deal(n, 2, StageName="Proposal", CurrencyIsoCode="USD" if n == 1 else code) for n, code in codes.items()],
+        "OpportunityHistory": history,
+        "CurrencyType": [_stamped(f"01L{n:015d}", 1, IsoCode=code, ConversionRate=worth, IsCorporate=code == "USD")
+                         for n, (code, worth) in enumerate([("USD", 1), ("EUR", 0.5), ("GBP", 0.7)])],
+        "DatedConversionRate": [rate],
+    }, 1)  # fmt: skip
+    _control(bench, 0)
+    _build(bench)
+    _control(bench, 1)
+    _build(bench)
+    assert _marked(bench) == set()
+    money = "select opportunity_id, change_no, amount_corporate from intermediate.int_pipeline_movements order by all"
+    before = bench.rows(money)
+    _land(bench, {"DatedConversionRate": [{**rate, "ConversionRate": 0.4, "SystemModstamp": at(8)}]}, 2)
+    _build(bench)
+    assert _marked(bench) == {1, 4}
+    assert bench.rows(money) != before
+    _equals_a_rebuild(bench)
+
+
 def test_a_deal_stays_marked_until_every_model_has_its_rows(bench: Any) -> None:
     """Cut off between two models, and as_of back where it was: the first has rows of the run that was cut off."""
     _land(bench, FIRST, 1)
