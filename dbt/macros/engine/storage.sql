@@ -1,6 +1,6 @@
 {#- How an engine stores a table. DuckDB looks for a dictionary in every text column. Keys hardly ever repeat: it finds none that is
 smaller, and has spent half of the time that the column takes to write. They are stored as they are. So are instants and fractions, which
-fill as much place compressed; of all other texts it is told that they repeat, so that it tries nothing else. -#}
+fill as much place compressed. Texts that do repeat are left to DuckDB: a file of an older version has no dictionary to ask for. -#}
 
 {#- By name: a column that is wrongly here takes some place, one that is wrongly not here some time. -#}
 {% macro is_rarely_repeated(column) -%}
@@ -9,11 +9,10 @@ fill as much place compressed; of all other texts it is told that they repeat, s
     {{ return(is_an_id or column.endswith('_key') or column.endswith('_url') or column in ('opportunity_name', 'record_name')) }}
 {%- endmacro %}
 
-{#- The end of a column's definition; a text that is too long for a dictionary is stored as it is all the same. -#}
+{#- The end of a column's definition. -#}
 {% macro stored(column, data_type) -%}
     {%- set kind = data_type.lower() -%}
     {%- if kind in ('double', 'timestamp') or (kind == 'varchar' and is_rarely_repeated(column)) %} using compression uncompressed
-    {%- elif kind == 'varchar' %} using compression dict_fsst
     {%- endif -%}
 {%- endmacro %}
 
