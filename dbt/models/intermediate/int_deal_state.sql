@@ -44,7 +44,9 @@ history as (
 activities as (
     select
         opportunity_id,
-        {{ sum_of_checksums(['activity_id', 'activity_kind', 'occurred_at', 'direction', 'is_meeting_held', 'is_customer_response']) }} as checksum
+        {{ sum_of_checksums([
+            'activity_id', 'activity_kind', 'occurred_at', 'direction', 'is_meeting_held', 'is_customer_response',
+        ]) }} as checksum
     from {{ ref('int_activities') }}
     where opportunity_id is not null
     group by opportunity_id

@@ -75,7 +75,9 @@ visits as (
         evidence.evidenced_at_end
     from {{ ref('fct_stage_visits') }} as visits
     inner join {{ ref('fct_visit_evidence') }} as evidence
-        on {{ checksum(['visits.opportunity_id', 'visits.visit_seq']) }} = {{ checksum(['evidence.opportunity_id', 'evidence.visit_seq']) }}
+        on
+            {{ checksum(['visits.opportunity_id', 'visits.visit_seq']) }}
+            = {{ checksum(['evidence.opportunity_id', 'evidence.visit_seq']) }}
     cross join run
     where visits.basis = 'reported' and visits.is_mapped
 ),
@@ -185,7 +187,9 @@ entries as (
         count(*) as n
     from {{ ref('fct_stage_entries') }} as entries
     inner join {{ ref('fct_visit_evidence') }} as evidence
-        on {{ checksum(['entries.opportunity_id', 'entries.visit_seq']) }} = {{ checksum(['evidence.opportunity_id', 'evidence.visit_seq']) }}
+        on
+            {{ checksum(['entries.opportunity_id', 'entries.visit_seq']) }}
+            = {{ checksum(['evidence.opportunity_id', 'evidence.visit_seq']) }}
     where entries.basis = 'reported'
     group by
         entries.sales_process,

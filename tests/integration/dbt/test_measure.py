@@ -169,7 +169,9 @@ def mart(_session_bench: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
     )
     _control(bench, AS_OF)
     bench.build(full_refresh=True)
-    everything = "select (select string_agg(md5(v::varchar), '' order by basis, visit_id) from mart.fct_stage_visits v) as a"
+    everything = (
+        "select (select string_agg(md5(v::varchar), '' order by basis, visit_id) from mart.fct_stage_visits v) as a"
+    )
     first = _measured(bench, everything)
     assert _measured(bench, everything) == first
     unit_tests = _unit_tests(bench)

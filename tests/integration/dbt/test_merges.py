@@ -70,7 +70,9 @@ def test_chains_of_merges_are_followed_and_what_referred_to_a_loser_counts_for_i
     assert _merges(bench) == {first: (second, 1), ann: (bob, 1), OTHER_LEAD: (LEAD, 1)}
     visits = "select exit_kind, exited_at from intermediate.int_stage_visits where opportunity_id like '%4'"
     assert bench.rows(visits) == [{"exit_kind": "deleted", "exited_at": day(6).replace(tzinfo=None)}]
-    roles = "select contact_roles from intermediate.int_stage_entries where basis = 'reported' and opportunity_id like '%1'"
+    roles = (
+        "select contact_roles from intermediate.int_stage_entries where basis = 'reported' and opportunity_id like '%1'"
+    )
     assert bench.rows(roles) == [{"contact_roles": "2"}], "Ann and Bob are one"
 
     # the chain grows by an increment; a merge after as_of is not known yet; an undeleted contact is merged no more
