@@ -9,13 +9,19 @@ with deals as (
     where not is_deleted
 ),
 
+set_aside as (
+    select opportunity_id
+    from deals
+    where is_set_aside
+),
+
 -- as in fct_stage_visits, nothing is as defined of a deal set aside
 touches as (
     select
         touches.*,
         false as is_set_aside
     from {{ ref('int_touch_stages') }} as touches
-    where touches.opportunity_id not in (select deals.opportunity_id from deals where deals.is_set_aside)
+    where touches.opportunity_id not in (select set_aside.opportunity_id from set_aside)
     union all
     select
         touches.opportunity_id,
@@ -29,8 +35,7 @@ touches as (
         max(touches.last_response_at) as last_response_at,
         true as is_set_aside
     from {{ ref('int_touch_stages') }} as touches
-    inner join deals on touches.opportunity_id = deals.opportunity_id
-    where deals.is_set_aside
+    inner join set_aside on touches.opportunity_id = set_aside.opportunity_id
     group by touches.opportunity_id, touches.stage_name, touches.activity_kind
 )
 
