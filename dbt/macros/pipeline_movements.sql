@@ -287,6 +287,16 @@ compared as (
 )
 {%- endmacro %}
 
+{#- Whether any currency is held: mostly none is, and then its deals are not even looked for. -#}
+{% macro a_currency_is_held() -%}
+    {%- set scopes = ref('fct_held_scopes') -%}
+    {%- if not execute or load_relation(scopes) is none -%}
+    {{ return(true) }}
+    {%- endif -%}
+    {%- set held = "select count(*) as n from " ~ scopes ~ " where scope = 'currency' and not is_overridden" -%}
+    {{ return(run_query(held).columns[0].values()[0] > 0) }}
+{%- endmacro %}
+
 {#- CTEs `held`, `deals_of_held` (that ever knew a currency that is held) and `changes_of_held`, rows as of int_opportunity_changes. -#}
 {% macro changes_of_held() -%}
 {{ held_currencies() }},

@@ -1,5 +1,14 @@
 -- the enforced contract names the columns: both parts have one shape
-with {{ changes_of_held() }},
+-- as in fct_stage_visits, nothing is as defined of a deal set aside
+with set_aside as (
+    select opportunity_id
+    from {{ ref('fct_opportunities') }}
+    where is_set_aside
+)
+
+{%- if a_currency_is_held() %},
+
+{{ changes_of_held() }},
 
 visits_of_held as (
     select visits.*
@@ -11,13 +20,6 @@ visits_of_held as (
 
 movements_of_held as (
     {{ pipeline_movements('compared', ['visit_seq'], held='held') }}
-),
-
--- as in fct_stage_visits, nothing is as defined of a deal set aside
-set_aside as (
-    select opportunity_id
-    from {{ ref('fct_opportunities') }}
-    where is_set_aside
 )
 
 select * from {{ ref('int_evidenced_movements') }}
@@ -27,3 +29,8 @@ where
 union all
 select * from movements_of_held
 where opportunity_id not in (select set_aside.opportunity_id from set_aside)
+{%- else %}
+
+select * from {{ ref('int_evidenced_movements') }}
+where opportunity_id not in (select set_aside.opportunity_id from set_aside)
+{%- endif %}

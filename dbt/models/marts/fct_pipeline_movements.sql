@@ -1,3 +1,4 @@
+{%- if a_currency_is_held() -%}
 -- the enforced contract names the columns: both parts have one shape
 with {{ changes_of_held() }},
 
@@ -11,3 +12,6 @@ select * from {{ ref('int_pipeline_movements') }}
 where opportunity_id not in (select deals_of_held.opportunity_id from deals_of_held)
 union all
 select * from movements_of_held
+{%- else -%}
+select * from {{ ref('int_pipeline_movements') }}
+{%- endif %}
