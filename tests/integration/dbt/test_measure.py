@@ -454,6 +454,24 @@ def test_the_pipeline_as_defined_moves_with_the_evidenced_stages(mart: Mart) -> 
     assert last["n"] == len(standing) > 100
 
 
+def test_words_that_repeat_are_stored_by_number_and_read_as_texts(mart: Mart) -> None:
+    found = {}
+    for table in ("fct_stage_visits", "fct_stage_entries", "fct_touch_stages", "fct_pipeline_movements"):
+        for row in mart.rows(f"describe mart.{table}"):
+            if row["column_type"].startswith("ENUM("):
+                words = row["column_type"].removeprefix("ENUM('").removesuffix("')").split("', '")
+                assert words == sorted(words), (table, row["column_name"])
+                found[table, row["column_name"]] = words
+    assert set(STAGES) <= set(found["fct_stage_visits", "stage_name"])
+    assert set(SIZES) <= set(found["fct_stage_visits", "sales_process"])
+    assert len(found) > 20
+    stages = [row["s"] for row in mart.rows("select distinct stage_name as s from mart.fct_stage_visits order by 1")]
+    assert stages == sorted(stages, key=str)
+    assert all(isinstance(stage, str) for stage in stages)
+    (none,) = mart.rows("select count(*) as n from mart.fct_stage_visits where stage_name = 'no such stage'")
+    assert none["n"] == 0
+
+
 def test_every_visit_is_split_by_what_was_evidenced_when_it_began_and_ended(mart: Mart) -> None:
     """An oracle of its own, instant by instant, and the split of the views that count visits."""
     aside = {
