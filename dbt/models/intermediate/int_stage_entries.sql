@@ -165,6 +165,17 @@ amounts as (
     cross join run
     where history.amount > 0 and history._extracted_at <= run.known_at and {{ is_made_anew('history.opportunity_id') }}
     group by history.opportunity_id
+),
+
+-- what came of the visit, beside what was known before it
+evidence as (
+    select
+        'reported' as basis,
+        opportunity_id,
+        visit_seq,
+        evidenced_stage_at_end
+    from {{ ref('int_visit_evidence') }}
+    where is_first_entry and evidenced_stage_at_end is not null and {{ is_made_anew('opportunity_id') }}
 )
 
 select
@@ -203,7 +214,8 @@ select
         else '0'
     end as people_met,
     case when amounts.first_amount_at <= entries.entered_at then 'named' else 'not named' end as amount_at_entry,
-    case when entries.stages_skipped > 0 then 'skipped a stage' else 'in order' end as way_in
+    case when entries.stages_skipped > 0 then 'skipped a stage' else 'in order' end as way_in,
+    evidence.evidenced_stage_at_end
 from entries
 inner join deals on entries.opportunity_id = deals.opportunity_id
 left join first_wins on deals.surviving_account_id = first_wins.surviving_account_id
@@ -214,3 +226,7 @@ left join roles_standing
 left join responses on entries.opportunity_id = responses.opportunity_id
 left join people on entries.opportunity_id = people.opportunity_id
 left join amounts on entries.opportunity_id = amounts.opportunity_id
+left join evidence
+    on
+        {{ checksum(['entries.basis', 'entries.opportunity_id', 'entries.visit_seq']) }}
+        = {{ checksum(['evidence.basis', 'evidence.opportunity_id', 'evidence.visit_seq']) }}

@@ -17,6 +17,10 @@ select
     entries.amount_at_entry,
     entries.way_in,
     case
+        when entries.basis = 'reported'
+            then {{ evidenced_part('deals.is_set_aside', 'entries.stage_name', 'entries.evidenced_stage_at_end') }}
+    end as evidenced_at_end,
+    case
         when deals.is_won then 'won'
         when deals.is_lost then 'lost'
         when deals.is_open then 'open'

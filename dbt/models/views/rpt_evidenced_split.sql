@@ -56,30 +56,26 @@ deals as (
     where not is_deleted
 ),
 
--- one pass over the visits; all that is told of them is summed from here. Visits are joined by number, as deals are: there are millions
+-- one pass over the visits; all that is told of them is summed from here
 visits as (
     select
-        visits.sales_process,
-        visits.stage_name,
-        visits.is_closed_stage,
-        visits.is_start_imputed,
-        visits.is_first_entry,
-        visits.is_left_truncated or visits.is_start_imputed as is_left_out,
-        visits.exit_kind,
-        extract(year from visits.entered_at) as year_no,
-        extract(quarter from visits.entered_at) as quarter_no,
-        {{ elapsed_days('visits.entered_at', 'run.as_of') }} >= run.conversion_days as is_mature,
-        visits.days_in_stage <= run.conversion_days as is_within,
+        evidence.sales_process,
+        evidence.stage_name,
+        evidence.is_closed_stage,
+        evidence.is_start_imputed,
+        evidence.is_first_entry,
+        evidence.is_left_truncated or evidence.is_start_imputed as is_left_out,
+        evidence.exit_kind,
+        extract(year from evidence.entered_at) as year_no,
+        extract(quarter from evidence.entered_at) as quarter_no,
+        {{ elapsed_days('evidence.entered_at', 'run.as_of') }} >= run.conversion_days as is_mature,
+        evidence.seconds <= 86400 * run.conversion_days as is_within,
         evidence.evidenced_at_entry,
         evidence.evidenced_stage_at_end,
         evidence.evidenced_at_end
-    from {{ ref('fct_stage_visits') }} as visits
-    inner join {{ ref('fct_visit_evidence') }} as evidence
-        on
-            {{ checksum(['visits.opportunity_id', 'visits.visit_seq']) }}
-            = {{ checksum(['evidence.opportunity_id', 'evidence.visit_seq']) }}
+    from {{ ref('fct_visit_evidence') }} as evidence
     cross join run
-    where visits.basis = 'reported' and visits.is_mapped
+    where evidence.is_mapped
 ),
 
 visit_counts as (
@@ -177,28 +173,24 @@ reached as (
 -- one pass over the entries: each trait is summed from here
 entries as (
     select
-        entries.sales_process,
-        entries.stage_name,
+        sales_process,
+        stage_name,
         {%- for trait in winnability_traits() %}
-        entries.{{ trait }},
+        {{ trait }},
         {%- endfor %}
-        entries.outcome,
-        evidence.evidenced_at_end,
+        outcome,
+        evidenced_at_end,
         count(*) as n
-    from {{ ref('fct_stage_entries') }} as entries
-    inner join {{ ref('fct_visit_evidence') }} as evidence
-        on
-            {{ checksum(['entries.opportunity_id', 'entries.visit_seq']) }}
-            = {{ checksum(['evidence.opportunity_id', 'evidence.visit_seq']) }}
-    where entries.basis = 'reported'
+    from {{ ref('fct_stage_entries') }}
+    where basis = 'reported'
     group by
-        entries.sales_process,
-        entries.stage_name,
+        sales_process,
+        stage_name,
         {%- for trait in winnability_traits() %}
-        entries.{{ trait }},
+        {{ trait }},
         {%- endfor %}
-        entries.outcome,
-        evidence.evidenced_at_end
+        outcome,
+        evidenced_at_end
 ),
 
 trait_counts as (
