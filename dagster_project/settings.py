@@ -40,6 +40,7 @@ _PLACES = {
     "LEANFUNNEL_BUILDING": "set by leanfunnel for dbt",
     "LEANFUNNEL_MEMORY_LIMIT": "set by leanfunnel for dbt",
     "LEANFUNNEL_DBT_THREADS": "set by leanfunnel for dbt",
+    "LEANFUNNEL_MART_THREADS": "set by leanfunnel for dbt",
     "LEANFUNNEL_EMAIL_KEY": "the key that e-mail addresses are hashed with",
     "LEANFUNNEL_EMAIL_KEY_FILE": "a file that holds it",
 }

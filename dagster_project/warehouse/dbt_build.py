@@ -15,7 +15,7 @@ from typing import Any
 from dagster_project.errors import WarehouseError
 from dagster_project.home import Home
 from dagster_project.interruption import finished_first
-from dagster_project.warehouse import MEMORY_LIMIT, is_scarce
+from dagster_project.warehouse import MARTS_SIDE_BY_SIDE_MB, MEMORY_LIMIT, is_scarce
 from dagster_project.warehouse.database import FULL_DISK
 
 Progress = Callable[[str, int, int], None]
@@ -28,6 +28,7 @@ def dbt_environment(home: Home, memory_limit: str = MEMORY_LIMIT) -> dict[str, s
         "LEANFUNNEL_MEMORY_LIMIT": memory_limit,
         # models that are built at once share the limit; each uses all cores anyhow
         "LEANFUNNEL_DBT_THREADS": "1" if is_scarce(memory_limit) else "2",
+        "LEANFUNNEL_MART_THREADS": "1" if is_scarce(memory_limit, MARTS_SIDE_BY_SIDE_MB) else "2",
         "LEANFUNNEL_CONFORMED": str(home.conformed),
         "LEANFUNNEL_BUILDING": str(home.building),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

@@ -10,13 +10,22 @@ from dagster_project.warehouse.dbt_build import dbt_environment
 
 
 @pytest.mark.parametrize(
-    ("limit", "scarce"),
-    [("350MB", True), ("512 MiB", True), ("3GB", True), ("4GB", False), ("4 GiB", False), ("18432MB", False)],
+    ("limit", "models", "marts"),
+    [
+        ("350MB", "1", "1"),
+        ("512 MiB", "1", "1"),
+        ("2GB", "1", "2"),
+        ("3GB", "1", "2"),
+        ("4GB", "2", "2"),
+        ("4 GiB", "2", "2"),
+        ("18432MB", "2", "2"),
+    ],
 )
-def test_with_little_memory_models_are_built_one_after_the_other(limit: str, *, scarce: bool) -> None:
-    assert is_scarce(limit) is scarce
+def test_with_little_memory_models_are_built_one_after_the_other(limit: str, models: str, marts: str) -> None:
+    assert is_scarce(limit) is (models == "1")
     told = dbt_environment(Home(Path("home")), limit)
-    assert (told["LEANFUNNEL_MEMORY_LIMIT"], told["LEANFUNNEL_DBT_THREADS"]) == (limit, "1" if scarce else "2")
+    assert told["LEANFUNNEL_MEMORY_LIMIT"] == limit
+    assert (told["LEANFUNNEL_DBT_THREADS"], told["LEANFUNNEL_MART_THREADS"]) == (models, marts)
 
 
 def test_the_limit_that_nobody_set_is_one_that_is_understood() -> None:
