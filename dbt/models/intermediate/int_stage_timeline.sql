@@ -1,8 +1,13 @@
-{{ config(materialized='incremental', unique_key='opportunity_id', tags=['as_of_free']) }}
+{{ config(
+    materialized='incremental', unique_key='opportunity_id', tags=['as_of_free'],
+    pre_hook="{{ joins_as_written() }}", post_hook="{{ joins_as_estimated() }}"
+) }}
 
 {%- set described = [
     'stage_name', 'stage_order', 'step', 'step_rank', 'location', 'is_closed', 'is_won', 'is_active',
 ] -%}
+{#- Of an increment, the few rows are picked out once, before anything is joined to them. -#}
+{%- set history = 'history' if is_incremental() else ref('int_opportunity_history') -%}
 -- a changed stage map concerns every deal of the process
 with maps as (
     select
@@ -48,14 +53,19 @@ concerned as (
     inner join stale_maps
         on built.sales_process = stale_maps.sales_process and coalesce(built._stage_map, 'none') = stale_maps._stage_map
 ),
+
+history as (
+    select * from {{ ref('int_opportunity_history') }}
+    where true{{ and_concerned('opportunity_id') }}
+),
 {%- endif %}
 
 last_changes as (
     select
         opportunity_id,
         max(changed_at) as last_changed_at
-    from {{ ref('int_opportunity_history') }}
-    where deleted_at is not null{{ and_concerned('opportunity_id') }}
+    from {{ history }}
+    where deleted_at is not null
     group by opportunity_id
 ),
 
@@ -77,9 +87,9 @@ changes as (
         history._deal_batch_seq,
         history._history_batch_seq,
         history._record_type_batch_seq
-    from {{ ref('int_opportunity_history') }} as history
+    from {{ history }} as history
     left join last_changes on history.opportunity_id = last_changes.opportunity_id
-    where history.starts_visit{{ and_concerned('history.opportunity_id') }}
+    where history.starts_visit
 ),
 
 {{ stage_visits('changes', is_collapsed=true, carried=[
