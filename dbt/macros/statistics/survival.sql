@@ -39,7 +39,6 @@ of `observations` stands for. Places in an order cost little, running sums much.
         duration_days,
         {{ exit }},
         {%- if n is none %}
-        cast(1 as smallint) as n,
         cast(count(*) over ({{ group }}) - rank() over ({{ by_length }}) + 1 as integer) as at_risk,
         cast(count(*) over ({{ group }}) - row_number() over ({{ in_turn }}) + 1 as integer) as in_turn,
         cast(count({{ exit }}) over ({{ same_length }}) as integer) as leavers
@@ -56,12 +55,14 @@ of `observations` stands for. Places in an order cost little, running sums much.
 {#- weight: S(t-) / n, what a leaver adds to F. hazard_before: the sum of d / ((n - 1) (n - d)) over shorter durations. -#}
 {% macro competing_life_table(observations, keys, n=none) -%}
     {%- set key_list = keys | join(', ') -%}
-    {%- set stands_for_all = 'in_turn - n = at_risk - leavers' -%}
+    {%- set stands_for_all = 'in_turn - ' ~ ('n' if n else '1') ~ ' = at_risk - leavers' -%}
     select
         {{ key_list }},
         duration_days,
         exit_no,
+        {%- if n %}
         n,
+        {%- endif %}
         at_risk,
         leavers,
         survival_before / at_risk as weight,
@@ -89,9 +90,10 @@ of `observations` stands for. Places in an order cost little, running sums much.
 {#- Per group and kind (kind_no: the place in `exits` of the numbers that count as it): F_k at a horizon and at the end, and the Aalen
 variance of the former (as in Marubini & Valsecchi 1995). Its sum of (F(t) - F(s))^2 d / ((n - 1) (n - d)) over s, summed by parts, needs
 nothing but the rows of its own kind. share: F_k so far; alike: d_k. -#}
-{% macro competing_ends(life_table, keys, exits, horizon) -%}
+{% macro competing_ends(life_table, keys, exits, horizon, n=none) -%}
     {%- set key_list = keys | join(', ') -%}
-    {%- set columns = 'duration_days, n, at_risk, leavers, weight, hazard_before' -%}
+    {%- set columns = 'duration_days, at_risk, leavers, weight, hazard_before' ~ (', n' if n else '') -%}
+    {%- set added = 'n * weight' if n else 'weight' -%}
     with left_so as (
         select
             {{ key_list }},
@@ -123,8 +125,10 @@ nothing but the rows of its own kind. share: F_k so far; alike: d_k. -#}
     incidence as (
         select
             *,
-            sum(n) over (partition by {{ key_list }}, kind_no order by duration_days range between current row and current row) as alike,
-            sum(n * weight) over (partition by {{ key_list }}, kind_no order by duration_days) as share
+            {{ 'sum(n)' if n else 'count(*)' }} over (
+                partition by {{ key_list }}, kind_no order by duration_days range between current row and current row
+            ) as alike,
+            sum({{ added }}) over (partition by {{ key_list }}, kind_no order by duration_days) as share
         from left_so
     ),
 
@@ -134,8 +138,8 @@ nothing but the rows of its own kind. share: F_k so far; alike: d_k. -#}
             kind_no,
             share,
             duration_days <= {{ horizon }} as is_within,
-            n * weight * (hazard_before - both_terms) as linear_term,
-            n * weight * (
+            {{ added }} * (hazard_before - both_terms) as linear_term,
+            {{ added }} * (
                 weight * own_terms + 2 * share * both_terms - hazard_before * (2 * share - alike * weight)
             ) as square_term
         from (

@@ -40,14 +40,14 @@ standing as (
 -- whoever did it last, in one pass over millions of activities
 touches as (
     select
-        opportunity_id,
+        {{ deal_key('opportunity_id') }} as deal_key,
         max(case when direction = 'outbound' and not is_customer_response then occurred_at end) as last_touch_at,
         max(case when activity_kind = 'email' and is_customer_response then occurred_at end) as last_inbound_at,
         max(case when is_customer_response then occurred_at end) as last_customer_response_at,
         sum(case when is_customer_response then 1 else 0 end) as customer_responses
     from {{ ref('int_activities') }}
     where opportunity_id is not null and (direction = 'outbound' or is_customer_response)
-    group by opportunity_id
+    group by {{ deal_key('opportunity_id') }}
 )
 
 select
@@ -105,4 +105,4 @@ left join held on deals.currency_code = held.currency_code
 left join set_aside on deals.opportunity_id = set_aside.record_id
 left join evidenced on deals.opportunity_id = evidenced.opportunity_id
 left join standing on deals.opportunity_id = standing.opportunity_id and deals.stage_name = standing.stage_name
-left join touches on deals.opportunity_id = touches.opportunity_id
+left join touches on {{ deal_key('deals.opportunity_id') }} = touches.deal_key

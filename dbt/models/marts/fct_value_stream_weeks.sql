@@ -30,11 +30,23 @@ leads as (
     where leads.outcome <> 'deleted'
 ),
 
+-- summed by week before owners are looked up: there are millions of touches, and some hundred owners
+touches as (
+    select
+        owner_id,
+        date_trunc('week', occurred_at) as moved_at,
+        count(*) as n,
+        count(opportunity_id) as of_deals,
+        count(case_id) as of_cases
+    from {{ ref('int_activities') }}
+    where direction in ('outbound', 'unknown')
+    group by owner_id, date_trunc('week', occurred_at)
+),
+
 seller_touches as (
-    select activities.*
-    from {{ ref('int_activities') }} as activities
-    inner join sellers on activities.owner_id = sellers.owner_id
-    where activities.direction in ('outbound', 'unknown')
+    select touches.*
+    from touches
+    inner join sellers on touches.owner_id = sellers.owner_id
 ),
 
 moves as (
@@ -112,23 +124,21 @@ moves as (
     where closed_at is not null
     union all
     select
-        occurred_at as moved_at,
+        moved_at,
         'deal_touches' as what,
-        1 as n
+        of_deals as n
     from seller_touches
-    where opportunity_id is not null
     union all
     select
-        occurred_at as moved_at,
+        moved_at,
         'case_touches' as what,
-        1 as n
+        of_cases as n
     from seller_touches
-    where case_id is not null
     union all
     select
-        occurred_at as moved_at,
+        moved_at,
         'seller_touches' as what,
-        1 as n
+        n
     from seller_touches
 ),
 

@@ -222,7 +222,7 @@ life as (
 ),
 
 ends as (
-    {{ competing_ends('life', ['group_no'], [[0], [1]], '(select conversion_days from run)') }}
+    {{ competing_ends('life', ['group_no'], [[0], [1]], '(select conversion_days from run)', n='n') }}
 ),
 
 left_behind as (

@@ -27,7 +27,7 @@ moved as (
         greatest(movements.week_starts_on, first_week.week_starts_on) as in_week,
         movements.movement_kind,
         count(*) as n_movements,
-        count(distinct movements.opportunity_id) as n_deals,
+        count(distinct {{ deal_key('movements.opportunity_id') }}) as n_deals,
         sum(movements.count_change) as count_change,
         sum(movements.amount_change_corporate) as amount_change,
         sum(movements.without_amount_change) as without_amount_change,
