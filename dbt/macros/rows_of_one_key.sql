@@ -2,7 +2,8 @@
 ones as rows prove that no two values are equal, and numbers are counted in half the time of texts. Only otherwise the values
 themselves are looked at. -#}
 {% macro rows_of_one_key(model, columns, condition, of_deal=none) -%}
-{%- set condition = condition ~ (' and ' ~ is_marked(of_deal) if of_deal else '') -%}
+{%- set of_marked = is_marked(of_deal).strip() if of_deal else 'true' -%}
+{%- set condition = condition ~ ' and ' ~ of_marked -%}
 {%- set key = columns | join(', ') -%}
 {%- set checksum_of_key = 'case when ' ~ columns | join(' is not null and ') ~ ' is not null then ' ~ checksum(columns) ~ ' end' -%}
 {%- set counted -%}
@@ -16,11 +17,18 @@ themselves are looked at. -#}
         group by {{ checksum_of_key }}
     ) as checksums
 {%- endset -%}
+{%- if not execute -%}
+    {%- set n_more = 0 -%}
+{%- elif of_marked == 'true' -%}
+    {%- set n_more = run_query(counted).columns[0].values()[0] -%}
+{%- else -%}
+    {%- set n_more = told_of_few(counted) -%}
+{%- endif -%}
 select
     {{ key }},
     count(*) as n_rows
 from {{ model }}
-where {{ condition if not execute or run_query(counted).columns[0].values()[0] > 0 else 'false' }}
+where {{ condition if n_more > 0 else 'false' }}
 group by {{ key }}
 having count(*) > 1
 {%- endmacro %}

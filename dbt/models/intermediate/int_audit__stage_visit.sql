@@ -1,7 +1,8 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_marked_deals('record_id') }}",
+    pre_hook=["{{ delete_marked_deals('record_id') }}", "{{ increments_as_written() }}"],
+    post_hook="{{ joins_as_estimated() }}",
     tags=['deal_by_deal']
 ) }}
 

@@ -28,33 +28,33 @@ asked as (
     ) as told
 ),
 
--- a row that changed, or was taken out, came with a later batch
+-- a row that changed, or was taken out, came with a later batch; millions of rows are grouped by the number of their deal
 history as (
     select
-        history.opportunity_id,
+        {{ deal_key('history.opportunity_id') }} as deal_key,
         max(history._batch_seq) as newest_batch,
         count(case when history.created_at <= run.as_of then 1 end) as n_until
     from {{ ref('stg_salesforce__opportunity_history') }} as history
     cross join run
     where history._extracted_at <= run.known_at
-    group by history.opportunity_id
+    group by {{ deal_key('history.opportunity_id') }}
 ),
 
 -- an activity may move to another deal: what counts is which ones a deal has
 activities as (
     select
-        opportunity_id,
+        {{ deal_key('opportunity_id') }} as deal_key,
         {{ sum_of_checksums([
             'activity_id', 'activity_kind', 'occurred_at', 'direction', 'is_meeting_held', 'is_customer_response',
         ]) }} as checksum
     from {{ ref('int_activities') }}
     where opportunity_id is not null
-    group by opportunity_id
+    group by {{ deal_key('opportunity_id') }}
 ),
 
 people as (
     select
-        met.opportunity_id,
+        {{ deal_key('met.opportunity_id') }} as deal_key,
         {{ sum_of_checksums([
             'met.record_id', 'coalesce(merged_away.master_id, met.person_id)', 'met.since_at', 'met.until_at', 'met.is_over',
         ]) }} as checksum
@@ -82,7 +82,7 @@ people as (
         where roles.created_at <= run.as_of
     ) as met
     left join {{ ref('int_merged_records') }} as merged_away on met.person_id = merged_away.loser_id
-    group by met.opportunity_id
+    group by {{ deal_key('met.opportunity_id') }}
 ),
 
 -- what other deals of the same account won is known at an entry, too
@@ -166,10 +166,10 @@ states as (
     cross join asked
     cross join run
     left join {{ ref('int_opportunities') }} as deals on records.opportunity_id = deals.opportunity_id
-    left join history on records.opportunity_id = history.opportunity_id
-    left join activities on records.opportunity_id = activities.opportunity_id
+    left join history on {{ deal_key('records.opportunity_id') }} = history.deal_key
+    left join activities on {{ deal_key('records.opportunity_id') }} = activities.deal_key
     left join rated on records.opportunity_id = rated.opportunity_id
-    left join people on records.opportunity_id = people.opportunity_id
+    left join people on {{ deal_key('records.opportunity_id') }} = people.deal_key
     left join {{ ref('int_accounts') }} as accounts on deals.account_id = accounts.account_id
     left join first_wins on accounts.surviving_account_id = first_wins.surviving_account_id
 )

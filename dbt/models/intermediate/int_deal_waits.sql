@@ -1,4 +1,7 @@
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals() }}", tags=['deal_by_deal']) }}
+{{ config(
+    materialized='incremental', incremental_strategy='append', tags=['deal_by_deal'],
+    pre_hook=["{{ delete_marked_deals() }}", "{{ increments_as_written() }}"], post_hook="{{ joins_as_estimated() }}"
+) }}
 
 -- millions of activities are sorted: deals by number
 with deals as (

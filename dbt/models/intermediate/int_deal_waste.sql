@@ -1,4 +1,7 @@
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals() }}", tags=['deal_by_deal']) }}
+{{ config(
+    materialized='incremental', incremental_strategy='append', tags=['deal_by_deal'],
+    pre_hook=["{{ delete_marked_deals() }}", "{{ increments_as_written() }}"], post_hook="{{ joins_as_estimated() }}"
+) }}
 
 {%- set kind_no = {'lost_deal': 1, 'rework': 2, 'waiting': 3, 'overdue_close_date': 4, 'never_met_definition': 5} -%}
 -- millions of spells and touches are sorted, joined and summed: kinds and deals by number, told in words again at the end

@@ -1,4 +1,7 @@
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals() }}", tags=['deal_by_deal']) }}
+{{ config(
+    materialized='incremental', incremental_strategy='append', tags=['deal_by_deal'],
+    pre_hook=["{{ delete_marked_deals() }}", "{{ increments_as_written() }}"], post_hook="{{ joins_as_estimated() }}"
+) }}
 
 -- unknown amounts count as nothing in a sum of money and are counted apart; a change of amount that comes with the closing row
 -- counts first, so that a win leaves the pipeline with the amount it was won at

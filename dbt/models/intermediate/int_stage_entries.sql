@@ -1,4 +1,7 @@
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals() }}", tags=['deal_by_deal']) }}
+{{ config(
+    materialized='incremental', incremental_strategy='append', tags=['deal_by_deal'],
+    pre_hook=["{{ delete_marked_deals() }}", "{{ increments_as_written() }}"], post_hook="{{ joins_as_estimated() }}"
+) }}
 
 {#- Of the record, only what is known before the outcome; everything else is rebuilt as it stood at the entry. -#}
 {%- set record_traits = known_before_outcome(['lead_source', 'segment', 'opportunity_type']) -%}

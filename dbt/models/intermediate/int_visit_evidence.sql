@@ -1,4 +1,7 @@
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_marked_deals() }}", tags=['deal_by_deal']) }}
+{{ config(
+    materialized='incremental', incremental_strategy='append', tags=['deal_by_deal'],
+    pre_hook=["{{ delete_marked_deals() }}", "{{ increments_as_written() }}"], post_hook="{{ joins_as_estimated() }}"
+) }}
 
 -- millions of visits are joined and grouped: deals and stages by number; a stage is told in words again at the end
 with stages as (
