@@ -33,7 +33,7 @@ def open_mart(publication: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     except duckdb.Error as error:
         raise PublishError("cannot be opened.", where=str(path), todo="Run `leanfunnel run --rebuild`.") from error
     try:
-        connection.execute("SET schema = 'mart'")
+        connection.execute("SET schema = 'mart'; SET enable_progress_bar = false")
         yield connection
     finally:
         connection.close()

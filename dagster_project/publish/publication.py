@@ -164,7 +164,7 @@ def rewrite(
         changed, fresh = prepared / "changed.duckdb", prepared / "leanfunnel.duckdb"
         shutil.copyfile(folder / "leanfunnel.duckdb", changed)
         with duckdb.connect(str(changed)) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             change(connection)
             # a name of our own: the file's own may be part of what its views say
             connection.execute(f"ATTACH '{str(fresh).replace(chr(39), chr(39) * 2)}' AS rewritten_publication")
@@ -201,7 +201,7 @@ def rewrite(
 def _export(folder: Path) -> dict[str, Table]:
     tables: dict[str, Table] = {}
     with duckdb.connect(str(folder / "leanfunnel.duckdb"), read_only=True) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         names = connection.execute(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = ? ORDER BY 1", [SCHEMA]
         ).fetchall()

@@ -127,7 +127,8 @@ def test_a_test_of_marked_deals_stands_before_they_are_taken_for_done(manifest: 
 
 
 def test_words_stored_by_number_are_columns_of_a_table_and_known(manifest: Any) -> None:
-    known = manifest.nodes["model.leanfunnel.int_words"].raw_code
+    """Of the process alone: a name that is erased from the rows would stay in the type of the column."""
+    known = {"stage", "sales_process", "step", "location"}
     tables = [node for node in _models(manifest) if "words" in node.config.meta]
     assert len(tables) >= 8
     for node in tables:
@@ -136,7 +137,7 @@ def test_words_stored_by_number_are_columns_of_a_table_and_known(manifest: Any) 
         for column, words in node.config.meta["words"].items():
             assert node.columns[column].data_type == "varchar", f"{node.name}.{column}"
             if isinstance(words, str):
-                assert f"'{words}'" in known, f"{node.name}.{column}: int_words knows no {words}"
+                assert words in known, f"{node.name}.{column}"
             else:
                 assert 0 < len(set(words)) == len(words), f"{node.name}.{column}"
 

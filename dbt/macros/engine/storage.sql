@@ -19,7 +19,8 @@ fill as much place compressed. Texts that do repeat are left to DuckDB: a file o
 
 {#- Where all words of a column are known, its rows are written, joined and grouped by the number of the word: in half of the time. A table
 says so of its columns under `meta: words`: the words themselves, or their kind in `int_words`. In alphabetical order, so that words
-sort as their texts do. A word that is not among them fails the build, as it fails a test of accepted values.
+sort as their texts do. A word that is not among them fails the build, as it fails a test of accepted values. Never of a field that
+anybody may write into: a name that is erased from the rows would stay in the type.
 
 By column: a type, for those that have one. -#}
 {% macro word_types() -%}
@@ -33,7 +34,6 @@ By column: a type, for those that have one. -#}
     {%- endif -%}
     {%- for column, words in told.items() -%}
         {%- set known = found.get(words, []) if words is string else words -%}
-        {#- a field that anybody may write into is a text -#}
         {%- if known and known | length <= 1000 -%}
             {%- set quoted = [] -%}
             {%- for word in known | unique(case_sensitive=true) | sort(case_sensitive=true) -%}

@@ -1,7 +1,5 @@
--- few words, of many rows: what the mart stores by number instead of text
-{%- set traits = [
-    'lead_source', 'segment', 'opportunity_type', 'industry', 'account_standing', 'contact_roles', 'responses_before', 'people_met',
-] %}
+-- few words, of many rows: what the mart stores by number instead of text. Words of the process alone: what anybody may write into a field
+-- can name a person, and must be able to go
 with told as (
     select
         'stage' as word_kind,
@@ -9,32 +7,17 @@ with told as (
     from {{ ref('int_opportunity_history') }}
     union
     select
-        'stage' as word_kind,
-        stage_name as word
-    from {{ ref('stg_control__stage_map') }}
-    union
-    select
         'sales_process' as word_kind,
         sales_process as word
     from {{ ref('int_opportunity_history') }}
+    {%- for kind, column in {
+        'stage': 'stage_name', 'sales_process': 'sales_process', 'step': 'step', 'location': 'location',
+    }.items() %}
     union
     select
-        'sales_process' as word_kind,
-        sales_process as word
-    from {{ ref('stg_control__stage_map') }}
-    {%- for column in ['step', 'location'] %}
-    union
-    select
-        '{{ column }}' as word_kind,
+        '{{ kind }}' as word_kind,
         {{ column }} as word
     from {{ ref('stg_control__stage_map') }}
-    {%- endfor %}
-    {%- for column in traits %}
-    union
-    select
-        '{{ column }}' as word_kind,
-        {{ column }} as word
-    from {{ ref('int_stage_entries') }}
     {%- endfor %}
 )
 
