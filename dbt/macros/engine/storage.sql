@@ -17,7 +17,7 @@ fill as much place compressed. Texts that do repeat are left to DuckDB: a file o
     {%- endif -%}
 {%- endmacro %}
 
-{#- Where all words of a column are known, its rows are written, joined and grouped by the number of the word: in half of the time. A table
+{#- Where all words of a column are known, its rows are written, joined and grouped by the number of the word: in less time. A table
 says so of its columns under `meta: words`: the words themselves, or their kind in `int_words`. In alphabetical order, so that words
 sort as their texts do. A word that is not among them fails the build, as it fails a test of accepted values. Never of a field that
 anybody may write into: a name that is erased from the rows would stay in the type.
