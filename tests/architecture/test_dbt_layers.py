@@ -138,6 +138,7 @@ def test_words_stored_by_number_are_columns_of_a_table_and_known(manifest: Any) 
             assert node.columns[column].data_type == "varchar", f"{node.name}.{column}"
             if isinstance(words, str):
                 assert words in known, f"{node.name}.{column}"
+                assert "model.leanfunnel.int_words" in node.depends_on.nodes, node.name
             else:
                 assert 0 < len(set(words)) == len(words), f"{node.name}.{column}"
 

@@ -18,15 +18,15 @@ fill as much place compressed. Texts that do repeat are left to DuckDB: a file o
 {%- endmacro %}
 
 {#- Where all words of a column are known, its rows are written, joined and grouped by the number of the word: in less time. A table
-says so of its columns under `meta: words`: the words themselves, or their kind in `int_words`. In alphabetical order, so that words
-sort as their texts do. A word that is not among them fails the build, as it fails a test of accepted values. Never of a field that
-anybody may write into: a name that is erased from the rows would stay in the type.
+says so of its columns under `meta: words`: the words themselves, or their kind in `int_words`, which it then depends on. In
+alphabetical order, so that words sort as their texts do. A word that is not among them fails the build, as it fails a test of
+accepted values. Never of a field that anybody may write into: a name that is erased from the rows would stay in the type.
 
 By column: a type, for those that have one. -#}
 {% macro word_types() -%}
     {%- set told = (model.config.get('meta') or {}).get('words') or {} -%}
     {%- set found, types = {}, {} -%}
-    {%- if told -%}
+    {%- if told.values() | select('string') | list -%}
         {%- set place = graph.nodes['model.leanfunnel.int_words'] -%}
         {%- for row in run_query('select word_kind, word from ' ~ api.Relation.create(place.database, place.schema, place.alias)).rows -%}
             {%- do found.setdefault(row[0], []).append(row[1]) -%}

@@ -1,3 +1,4 @@
+-- depends_on: {{ ref('int_words') }}
 select
     entries.basis,
     entries.opportunity_id,
