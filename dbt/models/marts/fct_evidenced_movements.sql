@@ -1,4 +1,4 @@
--- depends_on: {{ ref('int_words') }}
+{%- do ref('int_words') -%}
 -- the enforced contract names the columns: both parts have one shape
 -- as in fct_stage_visits, nothing is as defined of a deal set aside
 with set_aside as (

@@ -1,4 +1,4 @@
--- depends_on: {{ ref('int_words') }}
+{%- do ref('int_words') -%}
 {%- if a_currency_is_held() -%}
 -- the enforced contract names the columns: both parts have one shape
 with {{ changes_of_held() }},

@@ -1,4 +1,4 @@
--- depends_on: {{ ref('int_words') }}
+{%- do ref('int_words') -%}
 select
     entries.basis,
     entries.opportunity_id,

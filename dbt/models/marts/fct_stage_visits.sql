@@ -1,4 +1,4 @@
--- depends_on: {{ ref('int_words') }}
+{%- do ref('int_words') -%}
 -- the enforced contract names the columns: both bases have one shape
 select
     'reported' as basis,

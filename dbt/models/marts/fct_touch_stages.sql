@@ -1,4 +1,4 @@
--- depends_on: {{ ref('int_words') }}
+{%- do ref('int_words') -%}
 {%- set counts = ['touches', 'touches_answered', 'touches_waiting', 'responses', 'n_unknown_direction'] -%}
 with deals as (
     select
